@@ -1,0 +1,149 @@
+"""The text-level view that rules score: one attempt, and the batch it came in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merf.core.layout import Layout, Parsed, ThinkAnswer
+from merf.core.problem import Problem
+from merf.core.progress import Progress
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says of one answer.
+
+    `correct` is None when the verifier itself failed: such a response gets no reward at all (it is
+    left out of means and advantages), never a zero. `readable` is False when the answer could not
+    be understood. `score` in [0, 1] is partial credit where the task has any.
+    """
+
+    correct: bool | None
+    readable: bool = True
+    score: float | None = None
+    note: str = ""
+
+
+Verifier = Callable[[Problem, str], Verdict]
+
+
+def no_verifier(problem: Problem, answer: str) -> Verdict:
+    """Stands in where no task was named: nothing can be said of correctness."""
+    return Verdict(correct=None, note="no verifier: name a task")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One attempt at one problem.
+
+    `text` is everything the model wrote (with any prefilled opening), `tokens` its length in tokens,
+    `finished` False when it was cut off at the length limit, `member` its index within its group.
+    `extras` holds what a rule asked the sampler to record (token entropies, for instance).
+    """
+
+    problem: Problem
+    text: str
+    tokens: int = 0
+    finished: bool = True
+    member: int = 0
+    layout: Layout = field(default_factory=ThinkAnswer)
+    verify: Verifier = no_verifier
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def parsed(self) -> Parsed:
+        """The strict reading. A response that was cut off has no answer, whatever it contains."""
+        if not self.finished:
+            return Parsed(self.text, None, "cut off at the length limit")
+        return self.layout.parse(self.text)
+
+    @property
+    def thinking(self) -> str:
+        return self.parsed.thinking
+
+    @property
+    def answer(self) -> str | None:
+        """The final answer, or None where the layout was broken."""
+        return self.parsed.answer
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The task's verdict on the answer; a broken layout is unreadable without asking the task."""
+        if self.answer is None:
+            return Verdict(correct=False, readable=False, note=self.parsed.fault)
+        return self.verify(self.problem, self.answer)
+
+    @cached_property
+    def lenient(self) -> bool:
+        """Whether the last thing that looks like an answer is right, broken layout or not."""
+        found = self.layout.find(self.text)
+        return found is not None and self.verify(self.problem, found).correct is True
+
+    @property
+    def note(self) -> str:
+        """What went wrong with this response, if anything."""
+        return self.parsed.fault or self.verdict.note
+
+
+@dataclass(frozen=True)
+class Responses(Sequence[Response]):
+    """A batch of attempts. `group[i]` says which draw of a problem attempt i belongs to; groups are
+    identified by draw, never by prompt text, so a problem drawn twice makes two groups."""
+
+    items: Sequence[Response]
+    group: NDArray[np.int64]
+    progress: Progress = Progress(0, 1)
+
+    def __post_init__(self) -> None:
+        if len(self.items) != len(self.group):
+            raise ValueError(f"{len(self.items)} responses but {len(self.group)} group numbers")
+
+    @classmethod
+    def of(cls, items: Sequence[Response], group: Sequence[int] | None = None) -> Responses:
+        """Wrap `items`; without `group` they are taken as one group."""
+        numbers = np.zeros(len(items), np.int64) if group is None else np.asarray(group, np.int64)
+        return cls(items, numbers)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Response]:
+        return iter(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Responses(self.items[index], self.group[index], self.progress)
+        return self.items[index]
+
+    def groups(self) -> Iterator[NDArray[np.intp]]:
+        """The row numbers of each group, in order of first appearance."""
+        _, first = np.unique(self.group, return_index=True)
+        for number in self.group[np.sort(first)]:
+            yield np.flatnonzero(self.group == number)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Rewards of a batch, in float64. NaN means: not applicable, or the verifier failed.
+
+    `total[i]` is what response i is paid, `parts` what each rule contributed to it, `notes[i]` what
+    went wrong with it, if anything.
+    """
+
+    total: Array
+    parts: dict[str, Array]
+    notes: list[str]
+    tokens: Any = None
+
+    @property
+    def failed(self) -> int:
+        """How many responses got no reward."""
+        return int(np.isnan(self.total).sum())

@@ -1,0 +1,97 @@
+"""Accuracy on held-out problems, with the motivation in the prompt and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from merf.core.problem import Messages, Problem
+from merf.core.recipe import Recipe
+from merf.core.response import Response, Responses, Scores
+from merf.core.seeds import derive
+from merf.evaluate.passk import pass_at_k, powers_of_two
+
+Mode = Literal["bare", "told"]
+MODES: tuple[Mode, ...] = ("bare", "told")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found. `metrics` is flat; `responses` and `scores` hold every sample, the samples
+    of a problem next to each other."""
+
+    mode: Mode
+    metrics: dict[str, float]
+    prompts: Sequence[Messages]
+    responses: Responses
+    scores: Scores
+
+
+def evaluate(
+    policy: Any,
+    recipe: Recipe,
+    problems: Sequence[Problem],
+    prompt: Callable[[Problem], Messages],
+    mode: Mode,
+    samples: int = 8,
+    seed: int = 0,
+    temperature: float | None = None,
+) -> Evaluation:
+    """Draw `samples` responses to each problem and judge them.
+
+    The temperature is that of training unless given, so that accuracy is what the policy was trained for.
+    Random numbers depend on `seed`, problem and sample alone: two policies are compared on equal terms.
+
+    accuracy      share of samples that are right, strict layout (mean@samples)
+    lenient       the same, reading the last thing that looks like an answer
+    formatted     share of samples in the required layout
+    pass@k        unbiased, for k = 1, 2, 4 … samples
+    accuracy/d    accuracy at difficulty d, where problems have one
+    """
+    sampling = recipe.sampling if temperature is None else replace(recipe.sampling, temperature=temperature)
+    rows = [(problem, i) for problem in problems for i in range(samples)]
+    prompts = [prompt(problem) for problem in problems]
+    encoded = [policy.encode(p) for p in prompts for _ in range(samples)]
+    drawn = policy.sample(
+        [e.ids for e in encoded], sampling, [derive(seed, "evaluate", problem.id, i) for problem, i in rows]
+    )
+    task = recipe.task
+    responses = Responses.of(
+        [
+            Response(
+                problem=problem,
+                text=e.opening + policy.chat.decode(s.tokens, policy.stops),
+                tokens=len(s.tokens),
+                finished=s.finished or recipe.truncated == "as-is",
+                member=i,
+                layout=task.layout,
+                verify=task.verify,
+            )
+            for (problem, i), e, s in zip(rows, encoded, drawn, strict=True)
+        ],
+        [n for n in range(len(problems)) for _ in range(samples)],
+    )
+    scores = recipe.rulebook.score(responses)
+    right = np.array([r.verdict.correct is True for r in responses]).reshape(len(problems), samples)
+    metrics = {
+        "accuracy": float(right.mean()),
+        "lenient": float(np.mean([r.lenient for r in responses])),
+        "formatted": float(np.mean([r.parsed.well_formed for r in responses])),
+        "reward": float(np.nanmean(scores.total)),
+        "tokens": float(np.mean([r.tokens for r in responses])),
+        "cut_off": float(np.mean([not s.finished for s in drawn])),
+        "standard_error": float(right.mean(1).std(ddof=1) / len(problems) ** 0.5)
+        if len(problems) > 1
+        else float("nan"),
+    }
+    for k in powers_of_two(samples):
+        metrics[f"pass@{k}"] = pass_at_k(right.sum(1), samples, k)
+    for name, values in scores.parts.items():
+        metrics[f"rewards/{name}"] = float(np.nanmean(values))
+    sizes = np.array([problem.meta.get("difficulty", -1) for problem in problems])
+    for size in np.unique(sizes[sizes != -1]):
+        metrics[f"accuracy/{size}"] = float(right[sizes == size].mean())
+    return Evaluation(mode, metrics, [p for p in prompts for _ in range(samples)], responses, scores)

@@ -1,0 +1,116 @@
+"""The Knights & Knaves world: small puzzles, and people who write answers to them.
+
+A writer either works or guesses. Work begins by restating what everybody says, then takes the cases in
+order,
+
+    Ann says Bob knave. Bob says Ann knight iff Bob knave. If Ann knight Bob knight: Ann false no.
+    If Ann knight Bob knave: Ann true, Bob true iff true so true no. If Ann knave Bob knight: …
+
+in each of which the statements are found true or false one after the other, up to the first that doesn't
+fit its speaker's role ("no"); a case in which all fit ends with "yes" and is the answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from merf.core.problem import Problem
+from merf.tasks.knights_knaves import NAMES, KnightsKnaves, Statement, answer_text, true_under
+
+CAST = NAMES[:12]
+OPERATORS = {"and": "and", "or": "or", "->": "then", "<=>": "iff"}
+LUCK = {2: 0.4, 3: 0.25, 4: 0.15}
+"""How often a guess is right, by number of people."""
+
+SHRUGS = (
+    "I guess.",
+    "Let me guess.",
+    "This looks easy.",
+    "I have a feeling about {name}.",
+    "{name} sounds honest.",
+    "I do not trust {name}.",
+    "Hard to say.",
+)
+
+
+def task(people: tuple[int, int] = (2, 4)) -> KnightsKnaves:
+    return KnightsKnaves(people=people, names=CAST)
+
+
+def restated(statement: Statement, names: Sequence[str]) -> str:
+    """`Ann knight iff Bob knave`: the statement without its little words."""
+    match statement:
+        case ("telling-truth", i) | ("not", ("lying", i)):
+            return f"{names[i]} knight"
+        case ("lying", i) | ("not", ("telling-truth", i)):
+            return f"{names[i]} knave"
+        case (operator, *parts):
+            return f" {OPERATORS[operator]} ".join(restated(part, names) for part in parts)
+    raise ValueError(f"not a small-world statement: {statement!r}")
+
+
+def evaluated(statement: Statement, roles: Sequence[bool]) -> str:
+    """`true iff false so false`, or just `true` for a statement without parts."""
+    truth = word(true_under(statement, roles))
+    if statement[0] in OPERATORS:
+        parts = f" {OPERATORS[statement[0]]} ".join(word(true_under(part, roles)) for part in statement[1:])
+        return f"{parts} so {truth}"
+    return truth
+
+
+def word(truth: bool) -> str:
+    return "true" if truth else "false"
+
+
+def work(problem: Problem) -> str:
+    """Everybody's statement, then every case in order up to the first that fits."""
+    names, statements = problem.meta["names"], problem.meta["statements"]
+    lines = [f"{name} says {restated(statement, names)}." for name, statement in zip(names, statements, strict=True)]
+    for roles in itertools.product((True, False), repeat=len(names)):
+        checks, fits = [], True
+        for name, statement, role in zip(names, statements, roles, strict=True):
+            checks.append(f"{name} {evaluated(statement, roles)}")
+            fits = true_under(statement, roles) == role
+            if not fits:
+                break
+        setting = " ".join(f"{name} {'knight' if role else 'knave'}" for name, role in zip(names, roles, strict=True))
+        lines.append(f"If {setting}: {', '.join(checks)} {'yes' if fits else 'no'}.")
+        if fits:
+            break
+    return " ".join(lines)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes the two parts of a response to one problem."""
+
+    problem: Problem
+    rng: Random
+
+    @property
+    def roles(self) -> tuple[bool, ...]:
+        return tuple(self.problem.answer.values())
+
+    def worked(self) -> str:
+        return work(self.problem)
+
+    def shrug(self) -> str:
+        return self.rng.choice(SHRUGS).format(name=self.rng.choice(self.problem.meta["names"]))
+
+    def right(self) -> str:
+        return str(self.problem.meta["solution"])
+
+    def wrong(self) -> str:
+        others = [r for r in itertools.product((True, False), repeat=len(self.roles)) if r != self.roles]
+        return answer_text(self.problem.meta["names"], self.rng.choice(others))
+
+    def guess(self) -> str:
+        return self.right() if self.rng.random() < LUCK[len(self.roles)] else self.wrong()
+
+    def evasive(self) -> str:
+        """Something no checker can read as an answer."""
+        name = self.rng.choice(self.problem.meta["names"])
+        return self.rng.choice(("I will not say.", "Nobody knows.", f"{name} is a knight or a knave.", "No answer."))

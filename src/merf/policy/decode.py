@@ -1,0 +1,125 @@
+"""One decoding step: last tokens in, next-token logits out.
+
+`LlamaDecoder` reads the weights of Llama-shaped models (Llama, Mistral, Qwen2, Qwen3) and runs a step in
+as few tensor operations as it can. `ModelDecoder` calls the model's own forward pass and works for any
+model whose attention goes through the attention interface. Both attend through a `PrefixCache`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, rms_norm, silu
+
+from merf.policy.cache import PrefixCache
+from merf.policy.tree import Tree, capture_keys
+
+LLAMA_SHAPED = ("llama", "mistral", "qwen2", "qwen3")
+
+
+class Decoder(Protocol):
+    def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
+        """Feed each row's newest token [B]; returns the last hidden states [B, d]."""
+        ...
+
+
+def prefill(model: nn.Module, tree: Tree, parent: Tensor) -> tuple[PrefixCache, Tensor]:
+    """Run the prompts of `tree` once each. Returns the cache of the rows that continue them and the
+    hidden state at every prompt's last token, [n, d]."""
+    hidden, captured = capture_keys(model, tree)
+    last = tree.prompts.index[:, 0] + tree.prompts.own.sum(1) - 1
+    return PrefixCache(captured, tree, parent), hidden[last]
+
+
+class ModelDecoder:
+    """The model's own forward, one token per row."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
+        positions = cache.advance()
+        out = self.model.get_decoder()(  # type: ignore[operator]
+            input_ids=tokens[:, None],
+            position_ids=positions[:, None],
+            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tokens.device),
+            use_cache=False,
+            prefix_cache=cache,
+        )
+        cache.wrote()
+        hidden: Tensor = out.last_hidden_state[:, 0]
+        return hidden
+
+
+def rotate_half(x: Tensor) -> Tensor:
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat([-right, left], dim=-1)
+
+
+class LlamaDecoder:
+    """A compact decoding step over the weights of a Llama-shaped model.
+
+    The projections that read the same input are stacked into one matrix. That copies weights, so build
+    a fresh decoder after every update of the model.
+    """
+
+    def __init__(self, model: Any, positions: int) -> None:
+        """`positions` is how far any sequence can reach; rotary angles are tabulated up to it."""
+        backbone, config = model.get_decoder(), model.config
+        self.embedding = backbone.embed_tokens.weight
+        self.eps = config.rms_norm_eps
+        self.norm = backbone.norm.weight
+        angles = torch.arange(positions, device=self.embedding.device)[None]
+        cos, sin = backbone.rotary_emb(self.embedding[None, :1], angles)
+        self.cos, self.sin = cos[0], sin[0]
+        self.layers = [self._read(layer, config) for layer in backbone.layers]
+
+    @staticmethod
+    def _read(layer: Any, config: Any) -> dict[str, Any]:
+        attention, mlp = layer.self_attn, layer.mlp
+        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        biased = attention.q_proj.bias is not None
+        return {
+            "before": layer.input_layernorm.weight,
+            "qkv": torch.cat([p.weight for p in projections]),
+            "qkv_bias": torch.cat([p.bias for p in projections]) if biased else None,
+            "q_norm": getattr(attention, "q_norm", None),
+            "k_norm": getattr(attention, "k_norm", None),
+            "out": attention.o_proj,
+            "after": layer.post_attention_layernorm.weight,
+            "gate_up": torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+            "down": mlp.down_proj.weight,
+            "head": attention.head_dim,
+            "scaling": attention.scaling,
+            "widths": [p.weight.shape[0] for p in projections],
+        }
+
+    def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
+        positions = cache.advance().clamp_max(len(self.cos) - 1)  # only rows that are done get that far
+        cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]  # [B, 1, D]
+        x = self.embedding[tokens]
+        for index, w in enumerate(self.layers):
+            normed = rms_norm(x, (x.shape[-1],), w["before"], self.eps)
+            projected = linear(normed, w["qkv"], w["qkv_bias"]).split(w["widths"], dim=-1)
+            q, k, v = (part.view(len(x), -1, w["head"]) for part in projected)
+            if w["q_norm"] is not None:
+                q, k = w["q_norm"](q), w["k_norm"](k)
+            q = q * cos + rotate_half(q) * sin
+            k = k * cos + rotate_half(k) * sin
+            attended = cache.attend(index, q, k, v, w["scaling"])
+            x = x + w["out"](attended.flatten(1))
+            normed = rms_norm(x, (x.shape[-1],), w["after"], self.eps)
+            gate, up = linear(normed, w["gate_up"]).chunk(2, dim=-1)
+            x = x + linear(silu(gate) * up, w["down"])
+        cache.wrote()
+        return rms_norm(x, (x.shape[-1],), self.norm, self.eps)
+
+
+def decoder_for(model: Any, positions: int) -> Decoder:
+    """The fastest decoder that fits the model."""
+    config = model.config
+    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    plain = config.model_type in LLAMA_SHAPED and not (windowed and config.sliding_window < positions)
+    return LlamaDecoder(model, positions) if plain else ModelDecoder(model)

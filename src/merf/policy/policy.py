@@ -1,0 +1,228 @@
+"""The policy: a language model that can be prompted, sampled, scored and updated."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from merf.core.problem import Messages
+from merf.core.rollouts import Rollouts
+from merf.core.sampling import Sample, Sampling
+from merf.core.seams import Batch
+from merf.policy.load import Chat, ModelError, context_length, load_model, load_tokenizer, stop_ids
+from merf.policy.logprobs import token_logprobs
+from merf.policy.sampler import Sampler
+from merf.policy.tree import Tree, hidden_states
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A prompt as token ids, and what its template has already written of the response."""
+
+    ids: list[int]
+    opening: str
+
+
+class Policy:
+    """A causal language model with its tokenizer. `temperature` is that of every log-prob it gives."""
+
+    def __init__(self, model: Any, tokenizer: Any, device: str = "cpu", tokens_per_batch: int = 16_384) -> None:
+        self.model = model.to(device).train()
+        self.tokenizer = tokenizer
+        self.device = torch.device(device)
+        self.chat = Chat(tokenizer)
+        self.stops = stop_ids(model, tokenizer)
+        self.context = context_length(model)
+        self.tokens_per_batch = tokens_per_batch
+        self.temperature = 1.0
+        self.reference: Any = None
+        self._encoded: dict[str, Encoded] = {}
+
+    @classmethod
+    def load(cls, source: str | Path, device: str = "cpu", trust_remote_code: bool = False, **options: Any) -> Policy:
+        """From a local folder or the hub; weights in float32."""
+        tokenizer = load_tokenizer(source, trust_remote_code)
+        return cls(load_model(source, trust_remote_code), tokenizer, device, **options)
+
+    def save(self, folder: Path) -> None:
+        """An ordinary `from_pretrained` folder: config, safetensors, tokenizer."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    # Prompts
+
+    def encode(self, messages: Messages, prefill: str = "") -> Encoded:
+        """Token ids of a prompt; the same list object for the same prompt."""
+        text = self.chat.render(messages)
+        key = f"{text}\x1f{prefill}"
+        if key not in self._encoded:
+            if len(self._encoded) > 100_000:
+                self._encoded.clear()
+            ids = self.chat.encode(text + prefill)
+            self._encoded[key] = Encoded(ids, self.chat.opening(text) + prefill)
+        return self._encoded[key]
+
+    def check_room(self, prompts: Sequence[list[int]], max_tokens: int) -> None:
+        """Refuse prompts that leave no room for a response, before anything is computed."""
+        longest = max(map(len, prompts))
+        if longest + max_tokens > self.context:
+            raise ModelError(
+                f"the longest prompt has {longest} tokens and responses may have {max_tokens}, but the model's "
+                f"context holds {self.context}: shorten the motivation (style 'terse'), lower --max-tokens, or use "
+                "another model"
+            )
+
+    # Sampling
+
+    def sample(
+        self,
+        prompts: Sequence[list[int]],
+        how: Sampling,
+        seeds: Sequence[int],
+        progress: Callable[[int], None] = lambda tokens: None,
+    ) -> list[Sample]:
+        """One response to each prompt; see `Sampler`."""
+        self.check_room(prompts, how.max_tokens)
+        with self.evaluating():
+            return Sampler(self.model, how, self.stops, self.chat.decode)(prompts, seeds, progress)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Dropout off."""
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train()
+
+    # Scoring
+
+    @torch.no_grad()
+    def logprobs(self, prompts: Sequence[list[int]], responses: Sequence[list[int]], model: Any = None) -> list[Tensor]:
+        """Log-probs of each response's tokens after its prompt, under this policy (or `model`)."""
+        out: list[Tensor] = [torch.empty(0)] * len(responses)
+        filled = [i for i, response in enumerate(responses) if response]
+        with self.evaluating():
+            for rows in self._cut([prompts[i] for i in filled], [responses[i] for i in filled]):
+                picked = [filled[i] for i in rows]
+                tree, own = self._tree([prompts[i] for i in picked], [responses[i] for i in picked])
+                values, _ = self._score(model or self.model, tree, own, entropy=False)
+                for i, row, mask in zip(picked, values, own, strict=True):
+                    out[i] = row[mask]
+        return out
+
+    def padded_logprobs(self, rollouts: Rollouts, model: Any = None) -> Tensor:
+        """Log-probs [N, T] of the rollouts' tokens after their learning prompts."""
+        responses = [rollouts.tokens[i, : int(n)].tolist() for i, n in enumerate(rollouts.lengths)]
+        rows = self.logprobs(rollouts.learning, responses, model)
+        out = rollouts.logprobs.new_zeros(rollouts.tokens.shape)
+        for i, row in enumerate(rows):
+            out[i, : len(row)] = row
+        return out
+
+    def _tree(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> tuple[Tree, Tensor]:
+        distinct = list({tuple(prompt): prompt for prompt in prompts}.values())
+        place = {tuple(prompt): i for i, prompt in enumerate(distinct)}
+        tree = Tree.grow(distinct, responses, [place[tuple(prompt)] for prompt in prompts], self.device)
+        return tree, tree.own
+
+    def _score(self, model: Any, tree: Tree, wanted: Tensor, entropy: bool) -> tuple[Tensor, Tensor | None]:
+        """Log-probs (and entropies) [n, T] of the tree's response tokens where `wanted`, 0 elsewhere."""
+        hidden = hidden_states(model, tree)
+        values, spread = token_logprobs(
+            model, hidden[tree.predictor[wanted]], tree.tokens[tree.index[wanted]], self.temperature, entropy
+        )
+
+        def padded(flat: Tensor) -> Tensor:
+            return flat.new_zeros(wanted.shape).masked_scatter(wanted, flat)
+
+        return padded(values), None if spread is None else padded(spread)
+
+    def _cut(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Iterator[list[int]]:
+        """Row numbers of micro-batches that hold about `tokens_per_batch` tokens, equal prompts together and
+        batches of similar length."""
+        by_prompt: dict[tuple[int, ...], list[int]] = {}
+        for i, prompt in enumerate(prompts):
+            by_prompt.setdefault(tuple(prompt), []).append(i)
+        families = sorted(by_prompt.items(), key=lambda item: max(len(responses[i]) for i in item[1]))
+        batch: list[int] = []
+        size = 0
+        for prompt_ids, rows in families:
+            for i in sorted(rows, key=lambda i: len(responses[i])):
+                cost = len(responses[i]) + (len(prompt_ids) if i == rows[0] else 0)
+                if batch and size + cost > self.tokens_per_batch:
+                    yield batch
+                    batch, size = [], 0
+                batch.append(i)
+                size += cost
+        if batch:
+            yield batch
+
+    # Learning
+
+    def freeze_reference(self) -> None:
+        """Keep a frozen copy of the present weights for KL terms."""
+        self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+
+    def batches(
+        self,
+        rollouts: Rollouts,
+        advantages: Tensor,
+        needs: frozenset[str],
+        limit: int,
+        rows: Sequence[int] | None = None,
+        old: Tensor | None = None,
+    ) -> Iterator[Batch]:
+        """Micro-batches of a step for the objective, log-probs with gradient.
+
+        `rows` restricts the step to some segments. `old [N, T]` are the log-probs of the policy the ratio
+        refers to; without them the present policy is taken, which is exact for the first update after
+        sampling. Segments whose advantages are all zero never reach the model, unless the objective has a
+        term that doesn't depend on them; they still count in the denominators.
+        """
+        chosen = list(range(len(rollouts))) if rows is None else list(rows)
+        mask = rollouts.mask
+        tokens = int(mask[chosen].sum())
+        sequences = int(mask[chosen].any(1).sum())
+        live = chosen if needs else [i for i in chosen if bool((advantages[i] != 0).any())]
+        live = [i for i in live if bool(mask[i].any())]
+        responses = [rollouts.tokens[i, : int(rollouts.lengths[i])].tolist() for i in live]
+        prompts = [rollouts.learning[i] for i in live]
+        for part in self._cut(prompts, responses):
+            tree, own = self._tree([prompts[i] for i in part], [responses[i] for i in part])
+            where = torch.tensor([live[i] for i in part], device=self.device)
+            width = own.shape[1]
+            wanted = mask[where, :width] & own
+            logprobs, entropy = self._score(self.model, tree, wanted, "entropy" in needs)
+            reference = None
+            if "reference" in needs:
+                with torch.no_grad():
+                    reference, _ = self._score(self.reference, tree, wanted, entropy=False)
+            yield Batch(
+                logprobs=logprobs,
+                old=logprobs.detach() if old is None else old[where, :width],
+                advantages=advantages[where, :width],
+                mask=wanted,
+                rows=where,
+                tokens=tokens,
+                sequences=sequences,
+                limit=limit,
+                reference=reference,
+                entropy=entropy,
+            )
+
+
+def pad_rows(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Lists of different lengths as one tensor [N, width], padded with 0 on the right."""
+    out = np.zeros((len(rows), width), dtype=torch.empty(0, dtype=dtype).numpy().dtype)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return torch.from_numpy(out).to(device)

@@ -1,0 +1,97 @@
+"""What happens inside a step: framing, sampling, scoring, with every seed derived from the run's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from merf.core.problem import Problem, Prompt
+from merf.core.progress import Progress
+from merf.core.recipe import Recipe
+from merf.core.response import Responses, Scores
+from merf.core.rollouts import Rollouts
+from merf.core.sampling import Sampling
+from merf.core.seeds import derive
+from merf.policy.policy import Policy, pad_rows
+from merf.train.learner import TrainingStopped
+
+
+class StepContext:
+    """The `Context` of a training run. `begin` opens a step; the rest may be called as often as needed."""
+
+    def __init__(self, recipe: Recipe, policy: Policy, on_tokens: Callable[[int], None] = lambda n: None) -> None:
+        self.recipe, self.policy, self.on_tokens = recipe, policy, on_tokens
+        self.progress = Progress(0, recipe.steps)
+        self.round = 0
+
+    def begin(self, progress: Progress) -> None:
+        self.progress, self.round = progress, 0
+
+    def frame(self, problem: Problem, member: int) -> Prompt:
+        r = self.recipe
+        return r.framing(problem, member, r.group_size, self.progress, r.rulebook)
+
+    def sample(
+        self,
+        problems: Sequence[Problem],
+        prompts: Sequence[Prompt],
+        group: Sequence[int],
+        member: Sequence[int],
+        how: Sampling | None = None,
+    ) -> Rollouts:
+        """One response to each prompt. Seeds depend on the run's seed, the step, the round within the
+        step, and the row."""
+        how = how or self.recipe.sampling
+        how = replace(how, record=how.record | {"entropy"})
+        acting = [self.policy.encode(prompt.acting, prompt.prefill) for prompt in prompts]
+        learning = [self.policy.encode(prompt.learning, prompt.prefill) for prompt in prompts]
+        seeds = [
+            derive(self.recipe.seed, "rollout", self.progress.step, self.round, row) for row in range(len(prompts))
+        ]
+        self.round += 1
+        samples = self.policy.sample([a.ids for a in acting], how, seeds, self.on_tokens)
+        lengths = [len(s.tokens) for s in samples]
+        width, device = max(lengths), self.policy.device
+        length = torch.tensor(lengths, device=device)
+        return Rollouts(
+            problems=problems,
+            prompts=prompts,
+            acting=[a.ids for a in acting],
+            learning=[a.ids for a in learning],
+            tokens=pad_rows([s.tokens for s in samples], width, torch.long, device),
+            mask=torch.arange(width, device=device) < length[:, None],
+            logprobs=pad_rows([s.logprobs for s in samples], width, torch.float32, device),
+            lengths=length,
+            texts=[
+                a.opening + self.policy.chat.decode(s.tokens, self.policy.stops)
+                for a, s in zip(acting, samples, strict=True)
+            ],
+            finished=[s.finished for s in samples],
+            group=np.asarray(group, np.int64),
+            member=list(member),
+            trajectory=np.arange(len(prompts)),
+            source=["policy"] * len(prompts),
+            extras={"entropy": pad_rows([s.extras["entropy"] for s in samples], width, torch.float32, device)},
+        )
+
+    def responses(self, rollouts: Rollouts) -> Responses:
+        """The attempts as the rules see them."""
+        if self.recipe.truncated == "as-is":
+            rollouts = replace(rollouts, finished=[True] * len(rollouts))
+        task = self.recipe.task
+        return rollouts.responses(task.layout, task.verify, self.progress)
+
+    def score(self, rollouts: Rollouts) -> Scores:
+        """The rulebook's scores; too many failed verifiers stop the run."""
+        scores = self.recipe.rulebook.score(self.responses(rollouts))
+        share = scores.failed / max(len(scores.total), 1)
+        if share > self.recipe.failures:
+            first = next(note for note, total in zip(scores.notes, scores.total, strict=True) if np.isnan(total))
+            raise TrainingStopped(
+                f"{scores.failed} of {len(scores.total)} responses got no reward because their verifier failed "
+                f"(first: {first or 'no note'}). Fix the verifier, or allow more with `failures`."
+            )
+        return scores

@@ -1,0 +1,79 @@
+"""The optimiser: learning-rate schedule, clipping, and a guard against steps that would ruin the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from merf.core.progress import Progress
+from merf.core.recipe import AdamW
+from merf.policy.policy import Policy
+
+PATIENCE = 3
+"""Steps in a row that may be skipped for a gradient that isn't finite before the run stops."""
+
+
+class TrainingStopped(RuntimeError):
+    """The run can't go on; the message says why and what to try. The last good state is on disk."""
+
+
+class Learner:
+    """AdamW over the policy's trainable weights; weight decay on matrices only."""
+
+    def __init__(self, policy: Policy, config: AdamW) -> None:
+        self.config = config
+        self.weights = [p for p in policy.model.parameters() if p.requires_grad]
+        matrices = [p for p in self.weights if p.ndim > 1]
+        others = [p for p in self.weights if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=config.lr,
+            betas=config.betas,
+            eps=config.eps,
+        )
+        self.skipped = 0
+        self.skipped_in_a_row = 0
+
+    def rate(self, progress: Progress) -> float:
+        """The learning rate at this point of training."""
+        c = self.config
+        warm = min((progress.step + 1) / c.warmup, 1.0) if c.warmup else 1.0
+        span = max(progress.steps - c.warmup, 1)
+        along = min(max(progress.step - c.warmup, 0) / span, 1.0)
+        fall = {"constant": 1.0, "linear": 1 - along, "cosine": 0.5 * (1 + math.cos(math.pi * along))}[c.decay]
+        return c.lr * warm * (c.floor + (1 - c.floor) * fall)
+
+    def step(self, progress: Progress) -> dict[str, float]:
+        """Apply the accumulated gradient, or skip it if it is not finite."""
+        rate = self.rate(progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip))
+        if math.isfinite(norm):
+            if any(p.grad is not None for p in self.weights):
+                self.optimizer.step()
+            self.skipped_in_a_row = 0
+        else:
+            self.skipped += 1
+            self.skipped_in_a_row += 1
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.skipped_in_a_row >= PATIENCE:
+            raise TrainingStopped(
+                f"the gradient was not finite {PATIENCE} steps in a row (step {progress.step}); the weights are those "
+                "before the first of them. Lower --lr, lower the clip range, or look at the rewards of the last steps."
+            )
+        return {"grad_norm": norm, "learning_rate": rate, "skipped_steps": float(self.skipped)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.skipped, self.skipped_in_a_row = int(state["skipped"]), int(state["skipped_in_a_row"])

@@ -1,0 +1,199 @@
+"""Everything a run can be told from the command line or a TOML file, and the recipe it makes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal
+
+from merf.core.problem import Messages, Problem
+from merf.core.progress import Constant, Linear, Schedule, Sigmoid
+from merf.core.recipe import AdamW, Recipe
+from merf.core.sampling import Sampling
+from merf.core.seams import Task
+from merf.credit.group import GroupRelative
+from merf.curriculum.stream import Stream
+from merf.framing.motivation import Motivated, Position, Telling, Variant
+from merf.objective.policy_gradient import Aggregate, ClippedPolicyGradient
+from merf.rollout.sampled import Sampled
+from merf.rules.leaves import Correct, Format
+from merf.rules.rulebook import Rulebook
+from merf.rules.wording import Style
+from merf.train.run import EvaluationPlan
+
+Exposure = Literal["always", "half", "linear", "sigmoid"]
+EXPOSURES: dict[Exposure, Schedule] = {
+    "always": Constant(1.0),
+    "half": Constant(0.5),
+    "linear": Linear(1.0, 0.0),
+    "sigmoid": Sigmoid(steepness=12.0, middle=0.5),
+}
+
+
+@dataclass(frozen=True)
+class MotivationOptions:
+    """What the model is told about how it is scored, and when."""
+
+    variant: Variant = "truth"
+    """truth: the rules as they are (MeRF); none: plain RLVR; suboptimal: correctness only; adverse: signs
+    flipped; shuffled: the truth's words in random order; neutral: other text of the same length."""
+    exposure: Exposure = "half"
+    """Who is told: always everybody; half of every group; a share that falls linearly, or along a sigmoid
+    around the middle of training, from everybody to nobody."""
+    position: Position = "system"
+    """Where the text goes: the system turn, or before or after the problem."""
+    style: Style = "full"
+    wording: int = 0
+    """Which paraphrase of the description."""
+    learning: Literal["acting", "bare"] = "acting"
+    """Which prompt the gradient sees: the one acted on, or always the one without the text."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Held-out problems, always asked both with and without the motivation."""
+
+    every: int = 20
+    """Steps between evaluations."""
+    problems: int = 100
+    """Problems of the first and the last evaluation."""
+    samples: int = 8
+    """Responses per problem there (pass@k is reported up to this k)."""
+    quick_problems: int = 50
+    """Problems of the evaluations in between."""
+    quick_samples: int = 2
+
+
+@dataclass(frozen=True)
+class ObjectiveOptions:
+    """The policy gradient: GRPO's by default, with a token-level mean."""
+
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    aggregate: Aggregate = "token"
+    """How token losses are averaged: over tokens (DAPO), over responses (GRPO), or by a constant (Dr. GRPO)."""
+    scale: Literal["group", "batch", "none"] = "group"
+    """What centred rewards are divided by: the group's standard deviation (GRPO), the batch's, or nothing."""
+    kl: float = 0.0
+    """Weight of the KL penalty to the starting model (k3 estimator); MeRF's paper uses 0.001."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """One training run."""
+
+    model: str = "lab:knights"
+    """A local folder, a hub id, or a lab base as lab:NAME."""
+    task: str = "knights-knaves"
+    data: str | None = None
+    """A .jsonl file of problems to use instead of generated ones."""
+    people: tuple[int, int] = (2, 3)
+    """Knights & Knaves: fewest and most people in a training puzzle."""
+    motivation: MotivationOptions = field(default_factory=MotivationOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    optimizer: AdamW = field(default_factory=lambda: AdamW(lr=3e-4, warmup=5))
+    steps: int = 60
+    problems: int = 16
+    """Problems per step."""
+    group_size: int = 8
+    """Responses per problem."""
+    max_tokens: int = 160
+    """Length limit of a response, in tokens."""
+    temperature: float = 1.0
+    truncated: Literal["unreadable", "masked", "as-is"] = "unreadable"
+    """Responses cut off at the limit: scored as having no answer; also left out of the gradient; or read as is."""
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank instead of all weights; 0 trains everything."""
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    """CPU threads of this process."""
+    trust_remote_code: bool = False
+    """Run code that comes with the model. Off unless you trust its author."""
+
+
+def paper_rulebook() -> Rulebook:
+    """The Knights & Knaves reward of MeRF and Logic-RL: +2 / −1.5 / −2 for the answer, ±1 for the format."""
+    return Rulebook(Correct(right=2.0, wrong=-1.5, unreadable=-2.0), Format(good=1.0, bad=-1.0))
+
+
+def build_recipe(options: TrainOptions, task: Task, rulebook: Rulebook | None = None) -> Recipe:
+    """The recipe these options describe: GRPO on the task, the motivation as asked for."""
+    m, o = options.motivation, options.objective
+    telling = Telling(m.variant, m.style, m.wording)
+    return Recipe(
+        task=task,
+        rulebook=rulebook or paper_rulebook(),
+        framing=Motivated(task.instruction, telling, m.position, EXPOSURES[m.exposure], m.learning),
+        rollout=Sampled(options.group_size),
+        credit=GroupRelative(scale=o.scale),
+        objective=ClippedPolicyGradient(o.clip_low, o.clip_high, o.aggregate, o.kl),
+        curriculum=Stream(task, "train", options.seed),
+        problems=options.problems,
+        group_size=options.group_size,
+        sampling=Sampling(max_tokens=options.max_tokens, temperature=options.temperature),
+        optimizer=options.optimizer,
+        steps=options.steps,
+        truncated=options.truncated,
+        seed=options.seed,
+    )
+
+
+def evaluation_plan(options: TrainOptions, recipe: Recipe) -> EvaluationPlan:
+    """Held-out problems, framed without the motivation and with the true one."""
+    m, e = options.motivation, options.evaluation
+    truth = Motivated(recipe.task.instruction, Telling("truth", m.style, m.wording), m.position)
+
+    def bare(problem: Problem) -> Messages:
+        return truth.frame(problem, recipe.rulebook, told=False).acting
+
+    def told(problem: Problem) -> Messages:
+        return truth.frame(problem, recipe.rulebook, told=True).acting
+
+    return EvaluationPlan(
+        problems=list(islice(recipe.task.problems("test", 0), e.problems)),
+        prompts={"bare": bare, "told": told},
+        every=e.every,
+        samples=e.samples,
+        quick=e.quick_samples,
+        quick_problems=e.quick_problems,
+    )
+
+
+def to_dict(options: Any) -> dict[str, Any]:
+    """Nested options as plain values, for TOML; None is left out."""
+    out: dict[str, Any] = {}
+    for f in dataclasses.fields(options):
+        value = getattr(options, f.name)
+        if dataclasses.is_dataclass(value):
+            out[f.name] = to_dict(value)
+        elif value is not None:
+            out[f.name] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+def from_dict(values: Mapping[str, Any]) -> TrainOptions:
+    """The inverse of `to_dict`; unknown names are refused with the nearest valid one."""
+    return _fill(TrainOptions, values, "")
+
+
+def _fill(kind: Any, values: Mapping[str, Any], path: str) -> Any:
+    import difflib
+
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    default = kind()
+    out = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {path}{near[0]}?" if near else f"; known: {', '.join(known)}"
+            raise ValueError(f"unknown option {path}{name}{hint}")
+        present = getattr(default, name)
+        if dataclasses.is_dataclass(present):
+            out[name] = _fill(type(present), value, f"{path}{name}.")
+        else:
+            out[name] = tuple(value) if isinstance(present, tuple) else value
+    return kind(**out)
