@@ -122,4 +122,5 @@ def decoder_for(model: Any, positions: int) -> Decoder:
     config = model.config
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     plain = config.model_type in LLAMA_SHAPED and not (windowed and config.sliding_window < positions)
-    return LlamaDecoder(model, positions) if plain else ModelDecoder(model)
+    adapted = getattr(model, "_hf_peft_config_loaded", False)
+    return LlamaDecoder(model, positions) if plain and not adapted else ModelDecoder(model)

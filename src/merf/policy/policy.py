@@ -44,6 +44,7 @@ class Policy:
         self.tokens_per_batch = tokens_per_batch
         self.temperature = 1.0
         self.reference: Any = None
+        self.adapted = False
         self._encoded: dict[str, Encoded] = {}
 
     @classmethod
@@ -168,9 +169,32 @@ class Policy:
 
     # Learning
 
+    def add_adapters(self, rank: int, seed: int = 0) -> None:
+        """Freeze the model and train low-rank adapters (LoRA, arXiv 2106.09685) on its linear layers instead."""
+        try:
+            from peft import LoraConfig
+        except ImportError as error:
+            raise ModelError("LoRA needs the peft package: pip install 'merf[lora]'") from error
+        torch.manual_seed(seed)
+        self.model.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+        self.adapted = True
+
     def freeze_reference(self) -> None:
-        """Keep a frozen copy of the present weights for KL terms."""
-        self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+        """Keep the present weights for KL terms: a frozen copy, or the model without its adapters."""
+        if not self.adapted:
+            self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+
+    @contextmanager
+    def as_reference(self) -> Iterator[Any]:
+        """The reference model, for scoring."""
+        if not self.adapted:
+            yield self.reference
+            return
+        self.model.disable_adapters()
+        try:
+            yield self.model
+        finally:
+            self.model.enable_adapters()
 
     def batches(
         self,
@@ -204,8 +228,8 @@ class Policy:
             logprobs, entropy = self._score(self.model, tree, wanted, "entropy" in needs)
             reference = None
             if "reference" in needs:
-                with torch.no_grad():
-                    reference, _ = self._score(self.reference, tree, wanted, entropy=False)
+                with torch.no_grad(), self.as_reference() as frozen:
+                    reference, _ = self._score(frozen, tree, wanted, entropy=False)
             yield Batch(
                 logprobs=logprobs,
                 old=logprobs.detach() if old is None else old[where, :width],

@@ -121,7 +121,13 @@ def load(folder: Path, model: Any) -> dict[str, Any]:
     weights: dict[str, Tensor] = {}
     for file in sorted((folder / "model").glob("*.safetensors")):
         weights.update(load_file(file))
-    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if getattr(model, "_hf_peft_config_loaded", False):
+        from peft import set_peft_model_state_dict
+
+        wrong = set_peft_model_state_dict(model, weights)
+        missing, unexpected = [], wrong.unexpected_keys
+    else:
+        missing, unexpected = model.load_state_dict(weights, strict=False)
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
     if unexpected or set(missing) - tied:
         raise BrokenCheckpoint(f"the weights in {folder} are those of another model: {sorted(set(missing) - tied)[:3]}")

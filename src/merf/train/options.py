@@ -1,27 +1,17 @@
-"""Everything a run can be told from the command line or a TOML file, and the recipe it makes."""
+"""Everything a run can be told from the command line or a TOML file. No torch here: `--help` should be quick."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Literal
 
-from merf.core.problem import Messages, Problem
 from merf.core.progress import Constant, Linear, Schedule, Sigmoid
-from merf.core.recipe import AdamW, Recipe
-from merf.core.sampling import Sampling
-from merf.core.seams import Task
-from merf.credit.group import GroupRelative
-from merf.curriculum.stream import Stream
-from merf.framing.motivation import Motivated, Position, Telling, Variant
-from merf.objective.policy_gradient import Aggregate, ClippedPolicyGradient
-from merf.rollout.sampled import Sampled
-from merf.rules.leaves import Correct, Format
-from merf.rules.rulebook import Rulebook
+from merf.core.recipe import AdamW
+from merf.framing.motivation import Position, Variant
 from merf.rules.wording import Style
-from merf.train.run import EvaluationPlan
 
 Exposure = Literal["always", "half", "linear", "sigmoid"]
 EXPOSURES: dict[Exposure, Schedule] = {
@@ -72,7 +62,7 @@ class ObjectiveOptions:
 
     clip_low: float = 0.2
     clip_high: float = 0.2
-    aggregate: Aggregate = "token"
+    aggregate: Literal["token", "sequence", "constant"] = "token"
     """How token losses are averaged: over tokens (DAPO), over responses (GRPO), or by a constant (Dr. GRPO)."""
     scale: Literal["group", "batch", "none"] = "group"
     """What centred rewards are divided by: the group's standard deviation (GRPO), the batch's, or nothing."""
@@ -115,54 +105,6 @@ class TrainOptions:
     """Run code that comes with the model. Off unless you trust its author."""
 
 
-def paper_rulebook() -> Rulebook:
-    """The Knights & Knaves reward of MeRF and Logic-RL: +2 / −1.5 / −2 for the answer, ±1 for the format."""
-    return Rulebook(Correct(right=2.0, wrong=-1.5, unreadable=-2.0), Format(good=1.0, bad=-1.0))
-
-
-def build_recipe(options: TrainOptions, task: Task, rulebook: Rulebook | None = None) -> Recipe:
-    """The recipe these options describe: GRPO on the task, the motivation as asked for."""
-    m, o = options.motivation, options.objective
-    telling = Telling(m.variant, m.style, m.wording)
-    return Recipe(
-        task=task,
-        rulebook=rulebook or paper_rulebook(),
-        framing=Motivated(task.instruction, telling, m.position, EXPOSURES[m.exposure], m.learning),
-        rollout=Sampled(options.group_size),
-        credit=GroupRelative(scale=o.scale),
-        objective=ClippedPolicyGradient(o.clip_low, o.clip_high, o.aggregate, o.kl),
-        curriculum=Stream(task, "train", options.seed),
-        problems=options.problems,
-        group_size=options.group_size,
-        sampling=Sampling(max_tokens=options.max_tokens, temperature=options.temperature),
-        optimizer=options.optimizer,
-        steps=options.steps,
-        truncated=options.truncated,
-        seed=options.seed,
-    )
-
-
-def evaluation_plan(options: TrainOptions, recipe: Recipe) -> EvaluationPlan:
-    """Held-out problems, framed without the motivation and with the true one."""
-    m, e = options.motivation, options.evaluation
-    truth = Motivated(recipe.task.instruction, Telling("truth", m.style, m.wording), m.position)
-
-    def bare(problem: Problem) -> Messages:
-        return truth.frame(problem, recipe.rulebook, told=False).acting
-
-    def told(problem: Problem) -> Messages:
-        return truth.frame(problem, recipe.rulebook, told=True).acting
-
-    return EvaluationPlan(
-        problems=list(islice(recipe.task.problems("test", 0), e.problems)),
-        prompts={"bare": bare, "told": told},
-        every=e.every,
-        samples=e.samples,
-        quick=e.quick_samples,
-        quick_problems=e.quick_problems,
-    )
-
-
 def to_dict(options: Any) -> dict[str, Any]:
     """Nested options as plain values, for TOML; None is left out."""
     out: dict[str, Any] = {}
@@ -177,12 +119,11 @@ def to_dict(options: Any) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> TrainOptions:
     """The inverse of `to_dict`; unknown names are refused with the nearest valid one."""
-    return _fill(TrainOptions, values, "")
+    options: TrainOptions = _fill(TrainOptions, values, "")
+    return options
 
 
 def _fill(kind: Any, values: Mapping[str, Any], path: str) -> Any:
-    import difflib
-
     known = {f.name: f for f in dataclasses.fields(kind)}
     default = kind()
     out = {}

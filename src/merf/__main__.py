@@ -1,0 +1,3 @@
+from merf.cli import main
+
+main()

@@ -1,0 +1,36 @@
+"""Where the lab's base models live: shipped inside the package, or built into the user's cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+def cache() -> Path:
+    """`$MERF_CACHE`, or `merf` in the user's cache folder."""
+    if "MERF_CACHE" in os.environ:
+        return Path(os.environ["MERF_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "merf"
+
+
+def available() -> dict[str, Path]:
+    """Every base that can be loaded, by name; a base in the cache goes before a shipped one."""
+    found: dict[str, Path] = {}
+    for room in (SHIPPED, cache() / "bases"):
+        if room.is_dir():
+            found.update({path.name: path for path in sorted(room.iterdir()) if (path / "config.json").exists()})
+    return found
+
+
+def resolve(model: str) -> str:
+    """The folder of `lab:NAME`; any other model name is returned unchanged."""
+    if not model.startswith("lab:"):
+        return model
+    name = model.removeprefix("lab:")
+    bases = available()
+    if name not in bases:
+        known = ", ".join(f"lab:{base}" for base in bases) or "none yet"
+        raise ValueError(f"there is no lab base {name!r} (available: {known}); `merf lab build` makes them")
+    return str(bases[name])

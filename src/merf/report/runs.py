@@ -1,0 +1,143 @@
+"""Reading run folders back, and the table that compares arms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from merf.core.toml import read_toml
+from merf.evaluate.statistics import Interval, bootstrap, paired
+from merf.train import records
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one run wrote."""
+
+    folder: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        path = self.folder / "config.toml"
+        return read_toml(path) if path.exists() else {}
+
+    @cached_property
+    def steps(self) -> list[dict[str, Any]]:
+        return list(records.read(self.folder / "metrics.jsonl"))
+
+    @cached_property
+    def evaluations(self) -> list[dict[str, Any]]:
+        return list(records.read(self.folder / "evaluations.jsonl"))
+
+    @cached_property
+    def samples(self) -> list[dict[str, Any]]:
+        return list(records.read(self.folder / "samples.jsonl"))
+
+    @property
+    def motivation(self) -> str:
+        path = self.folder / "motivation.txt"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def seconds(self) -> float:
+        path = self.folder / "status.json"
+        return float(json.loads(path.read_text())["seconds"]) if path.exists() else float("nan")
+
+    def curve(self, mode: str, metric: str) -> list[tuple[int, float]]:
+        """(step, value) of every evaluation in `mode`."""
+        return [(e["step"], e[metric]) for e in self.evaluations if e["mode"] == mode and e.get(metric) is not None]
+
+    def final(self, mode: str, metric: str) -> float:
+        """The metric at the last full evaluation."""
+        full = [e for e in self.evaluations if e["mode"] == mode and e["full"] and e["step"] > 0]
+        return float(full[-1].get(metric, float("nan"))) if full else float("nan")
+
+    def first(self, mode: str, metric: str) -> float:
+        """The metric before training."""
+        start = [e for e in self.evaluations if e["mode"] == mode and e["step"] == 0]
+        return float(start[0].get(metric, float("nan"))) if start else float("nan")
+
+    def steps_to(self, mode: str, metric: str, level: float) -> float:
+        """The first evaluated step at which the metric reaches `level`; infinite if it never does."""
+        return next((float(step) for step, value in self.curve(mode, metric) if value >= level), float("inf"))
+
+
+@dataclass(frozen=True)
+class ArmRecord:
+    """All seeds of one arm."""
+
+    name: str
+    runs: Sequence[RunRecord]
+
+    def final(self, mode: str, metric: str) -> Interval:
+        return bootstrap([run.final(mode, metric) for run in self.runs])
+
+    def against(self, other: ArmRecord, mode: str, metric: str) -> Interval:
+        """Difference to another arm at the end of training, paired by seed."""
+        mine = {run.folder.name: run.final(mode, metric) for run in self.runs}
+        theirs = {run.folder.name: run.final(mode, metric) for run in other.runs}
+        both = sorted(set(mine) & set(theirs))
+        return paired([mine[seed] for seed in both], [theirs[seed] for seed in both])
+
+
+def largest_k(arms: Sequence[ArmRecord]) -> int:
+    """The largest k for which pass@k was measured at the end."""
+    last = arms[0].runs[0].evaluations[-1]
+    return max(int(name.split("@")[1]) for name in last if name.startswith("pass@"))
+
+
+COLUMNS = (
+    "arm",
+    "accuracy without motivation",
+    "accuracy with motivation",
+    "difference to the first arm, without",
+    "pass@k without",
+    "steps to the first arm's final accuracy",
+    "sampled tokens",
+    "seconds",
+)
+
+
+def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the comparison. The first arm is the baseline."""
+    k = largest_k(arms)
+    baseline = arms[0]
+    rows = []
+    for arm in arms:
+        reached = [
+            run.steps_to("bare", "accuracy", first.final("bare", "accuracy"))
+            for run, first in zip(arm.runs, baseline.runs, strict=False)
+        ]
+        rows.append(
+            [
+                arm.name,
+                str(arm.final("bare", "accuracy")),
+                str(arm.final("told", "accuracy")),
+                "" if arm is baseline else f"{arm.against(baseline, 'bare', 'accuracy')}",
+                str(arm.final("bare", f"pass@{k}")),
+                ", ".join("never" if value == float("inf") else f"{value:.0f}" for value in reached),
+                f"{bootstrap([run.steps[-1]['num_tokens'] for run in arm.runs]).mean:,.0f}",
+                f"{bootstrap([run.seconds for run in arm.runs]).mean:.0f}",
+            ]
+        )
+    return [column.replace("pass@k", f"pass@{k}") for column in COLUMNS], rows
+
+
+def headline(arms: Sequence[ArmRecord]) -> str:
+    """One sentence that says what was measured, whatever it is."""
+    baseline, *others = arms
+    base = baseline.final("bare", "accuracy")
+    said = [f"{baseline.name} ends at {base} accuracy without the motivation"]
+    for arm in others:
+        gain = arm.against(baseline, "bare", "accuracy")
+        told = arm.final("told", "accuracy")
+        said.append(
+            f"{arm.name} at {arm.final('bare', 'accuracy')} (difference {gain.mean:+.2f}), and at {told} with it"
+        )
+    seeds = len(baseline.runs)
+    caution = "" if seeds >= 5 else f" {'One seed decides' if seeds == 1 else f'{seeds} seeds decide'} nothing."
+    return "; ".join(said) + "." + caution

@@ -1,0 +1,94 @@
+"""From options to a finished run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+import transformers
+
+from merf.core.seams import Task
+from merf.policy.policy import Policy
+from merf.train import records
+from merf.train.build import build_recipe, evaluation_plan
+from merf.train.learner import TrainingStopped
+from merf.train.loop import train
+from merf.train.options import TrainOptions, to_dict
+from merf.train.run import Run
+
+Watch = Callable[[str, dict[str, Any]], None]
+
+
+def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, watch: Watch, resume: str = "") -> Run:
+    """Train as `options` say, on `task`, from the weights at `model`, into `folder`.
+
+    A folder that already holds checkpoints is continued. `resume` is the command that would do so, for
+    people to copy.
+    """
+    torch.set_num_threads(options.threads)
+    transformers.utils.logging.disable_progress_bar()
+    recipe = build_recipe(options, task)
+    plan = evaluation_plan(options, recipe)
+    policy = Policy.load(model, options.device, options.trust_remote_code)
+    if options.lora_rank:
+        policy.add_adapters(options.lora_rank, options.seed)
+    for mode in plan.prompts.values():
+        policy.check_room([policy.encode(mode(problem)).ids for problem in plan.problems], options.max_tokens)
+
+    run = Run(folder, plan, watch=watch, resume_command=resume)
+    records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
+    records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))  # type: ignore[attr-defined]
+    environment = {**describe_environment(), "seed": options.seed, "threads": options.threads}
+    records.write_text(folder / "environment.toml", tomli_w.dumps(environment))
+    run.listen()
+    try:
+        train(recipe, policy, run)
+    except TrainingStopped as stopped:
+        run.status("failed", str(stopped))
+        raise
+    return run
+
+
+def describe_environment() -> dict[str, Any]:
+    """What a reader needs to repeat a run: versions, commit, machine."""
+    packages = ("merf", "torch", "transformers", "tokenizers", "numpy", "reasoning-gym", "peft")
+    found = {}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    commit = ""
+    try:
+        here = Path(__file__).parent
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+        commit = asked.stdout.strip() if asked.returncode == 0 else ""
+    except OSError:
+        commit = ""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count() or 1,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "commit": commit,
+        "packages": found,
+    }
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
