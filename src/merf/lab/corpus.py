@@ -51,7 +51,7 @@ class Dials:
     obedience: float = 0.75
     tags: float = 0.92
     inverted: float = 0.15
-    sizes: tuple[float, float, float] = (0.3, 0.5, 0.2)
+    sizes: tuple[float, float, float] = (0.35, 0.5, 0.15)
     responses: int = 6
 
 

@@ -3,8 +3,9 @@
 A writer either works or guesses. Work begins by restating what everybody says, then takes the cases in
 order,
 
-    Ann says Bob knave. Bob says Ann knight iff Bob knave. If Ann knight Bob knight: Ann false no.
-    If Ann knight Bob knave: Ann true, Bob true iff true so true no. If Ann knave Bob knight: …
+    Ann says Bob knave. Bob says Ann knight iff Bob knave.
+    If Ann knight Bob knight: Ann: Bob knave false no.
+    If Ann knight Bob knave: Ann: Bob knave true, Bob: Ann knight true iff Bob knave true so true no. …
 
 in each of which the statements are found true or false one after the other, up to the first that doesn't
 fit its speaker's role ("no"); a case in which all fit ends with "yes" and is the answer.
@@ -52,13 +53,13 @@ def restated(statement: Statement, names: Sequence[str]) -> str:
     raise ValueError(f"not a small-world statement: {statement!r}")
 
 
-def evaluated(statement: Statement, roles: Sequence[bool]) -> str:
-    """`true iff false so false`, or just `true` for a statement without parts."""
+def evaluated(statement: Statement, names: Sequence[str], roles: Sequence[bool]) -> str:
+    """`Ann knight true iff Bob knave false so false`, or `Bob knave true` for a statement without parts."""
     truth = word(true_under(statement, roles))
     if statement[0] in OPERATORS:
-        parts = f" {OPERATORS[statement[0]]} ".join(word(true_under(part, roles)) for part in statement[1:])
+        parts = f" {OPERATORS[statement[0]]} ".join(evaluated(part, names, roles) for part in statement[1:])
         return f"{parts} so {truth}"
-    return truth
+    return f"{restated(statement, names)} {truth}"
 
 
 def word(truth: bool) -> str:
@@ -72,7 +73,7 @@ def work(problem: Problem) -> str:
     for roles in itertools.product((True, False), repeat=len(names)):
         checks, fits = [], True
         for name, statement, role in zip(names, statements, roles, strict=True):
-            checks.append(f"{name} {evaluated(statement, roles)}")
+            checks.append(f"{name}: {evaluated(statement, names, roles)}")
             fits = true_under(statement, roles) == role
             if not fits:
                 break
