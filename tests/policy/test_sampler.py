@@ -26,7 +26,10 @@ def random_prompts(n: int, copies: int = 1, prefix: int = 15, seed: int = 0) -> 
     return [prompt for prompt in made for _ in range(copies)]
 
 
-def run(model, prompts, how=Sampling(max_tokens=24), seeds=None, stop_ids=frozenset({2}), decode=str):
+SHORT = Sampling(max_tokens=24)
+
+
+def run(model, prompts, how=SHORT, seeds=None, stop_ids=frozenset({2}), decode=str):
     return Sampler(model, how, stop_ids, decode)(prompts, seeds or list(range(len(prompts))))
 
 
@@ -53,7 +56,7 @@ def test_logprobs_and_entropies_belong_to_the_temperature_sampled_at(model_of):
         torch.testing.assert_close(torch.tensor(sample.extras["entropy"]), entropy, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ("llama", "qwen3"))
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
 def test_greedy_output_equals_generate_on_200_prompts(model_of, kind):
     model = model_of(kind, 100)
     prompts = random_prompts(200, seed=1)
@@ -68,7 +71,7 @@ def test_greedy_output_equals_generate_on_200_prompts(model_of, kind):
     model.set_attn_implementation("merf_tree")
 
 
-@pytest.mark.parametrize("kind", ("llama", "mistral", "qwen2", "qwen3"))
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
 def test_the_compact_decoder_equals_the_models_own_forward(model_of, kind, monkeypatch):
     model = model_of(kind, 100, attention_bias=True) if kind == "llama" else model_of(kind, 100)
     prompts = random_prompts(4, copies=3)
@@ -197,5 +200,5 @@ def test_truncation_keeps_the_same_tokens_as_transformers(how):
     "wrong", [{"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"min_p": 1.0}, {"top_k": -1}]
 )
 def test_nonsensical_sampling_is_refused(wrong):
-    with pytest.raises(ValueError, match="must|allow|use"):
+    with pytest.raises(ValueError, match=r"must|allow|use"):
         Sampling(**wrong)

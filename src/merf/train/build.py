@@ -30,7 +30,7 @@ def build_recipe(options: TrainOptions, task: Task, rulebook: Rulebook | None = 
     telling = Telling(m.variant, m.style, m.wording)
     return Recipe(
         task=task,
-        rulebook=rulebook or paper_rulebook(),
+        rulebook=paper_rulebook() if rulebook is None else rulebook,
         framing=Motivated(task.instruction, telling, m.position, EXPOSURES[m.exposure], m.learning),
         rollout=Sampled(options.group_size),
         credit=GroupRelative(scale=o.scale),
