@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
 
 QWEN_TEMPLATE = (
     "{%- if messages[0].role == 'system' -%}{{- '<|im_start|>system\n' + messages[0].content + '<|im_end|>\n' -}}"
@@ -37,8 +39,6 @@ def lab_tokenizer() -> Any:
 
 def make_model(kind: str, vocabulary: int, **changes: Any) -> Any:
     """A random model of one of the supported shapes, two layers deep, in float32."""
-    import transformers
-
     from merf.policy.tree import ATTENTION
 
     shape: dict[str, Any] = {

@@ -17,6 +17,7 @@ import torch
 from merf.tasks.knights_knaves import KnightsKnaves
 from merf.train import checkpoint, records
 from merf.train.build import build_recipe
+from merf.train.learner import TrainingStopped
 from merf.train.loop import train
 from merf.train.run import Run
 from tests.train.conftest import BOOK
@@ -123,7 +124,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, options, policy, 
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     twin = copy.deepcopy(policy)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(TrainingStopped, match=r"step 3 could not be written .*No space left"):
         train(recipe, policy, Run(tmp_path, checkpoint_every=1))
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-1", "step-2"]
     train(build_recipe(options, TASK, BOOK), twin, Run(tmp_path, checkpoint_every=1))

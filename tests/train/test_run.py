@@ -205,6 +205,22 @@ def test_old_checkpoints_are_forgotten(tmp_path, options, policy):
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-5", "step-6"]
 
 
+def test_the_best_weights_by_accuracy_without_the_motivation_are_kept(tmp_path, options, policy, monkeypatch):
+    from merf.train import run as run_module
+
+    accuracies = iter([0.1, 0.9, 0.4, 0.9, 0.3, 0.9])
+    real = run_module.evaluate
+
+    def pretend(*args):
+        found = real(*args)
+        found.metrics["accuracy"] = next(accuracies)
+        return found
+
+    monkeypatch.setattr(run_module, "evaluate", pretend)
+    run_in(tmp_path, options, policy)
+    assert json.loads((tmp_path / "checkpoints/best/state.json").read_text()) == {"__dict__": [["step", 3]]}
+
+
 def test_a_checkpoint_loads_as_an_ordinary_model_folder(tmp_path, options, policy):
     run_in(tmp_path, options, policy)
     loaded = Policy.load(tmp_path / "checkpoints/step-6/model")
@@ -258,8 +274,9 @@ def test_adapters_train_alone_and_resume(tmp_path, options, lab_tokenizer, model
 def test_warm_up_and_decay_of_the_learning_rate(policy):
     from merf.core.progress import Progress
     from merf.train.learner import Learner
+    from merf.train.parallel import World
 
-    learner = Learner(policy, AdamW(lr=1.0, warmup=4, decay="linear", floor=0.1))
+    learner = Learner(policy, AdamW(lr=1.0, warmup=4, decay="linear", floor=0.1), World())
     rates = [learner.rate(Progress(step, 12)) for step in range(12)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates == sorted(rates[:4]) + sorted(rates[4:], reverse=True)

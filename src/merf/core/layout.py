@@ -105,6 +105,44 @@ class ThinkAnswer:
 
 
 @dataclass(frozen=True)
+class ThinkAnswerConfidence(ThinkAnswer):
+    """`ThinkAnswer` with a third block, `<confidence>…</confidence>`, for how sure the answer is: a number
+    from 0 to 1 (RLCR, arXiv 2507.16806). Whether it is one is for the calibration rule to say."""
+
+    sure: str = "confidence"
+
+    @property
+    def name(self) -> str:
+        return f"{super().name}-{self.sure}"
+
+    @property
+    def shape(self) -> str:
+        return f"{super().shape}<{self.sure}>...</{self.sure}>"
+
+    def instruction(self) -> str:
+        return (
+            f"{super().instruction().removesuffix('.')}, then how sure you are that it is right, "
+            f"as a number from 0 to 1, inside <{self.sure}> </{self.sure}>."
+        )
+
+    def parse(self, text: str) -> Parsed:
+        opening, closing = f"<{self.sure}>", f"</{self.sure}>"
+        for tag in (opening, closing):
+            count = text.count(tag)
+            if count != 1:
+                return Parsed("", None, f"{tag} occurs {count} times" if count else f"{tag} is missing")
+        before, _, after = text.partition(opening)
+        if closing not in after:
+            return Parsed("", None, "tags are out of order")
+        if after.partition(closing)[2].strip():
+            return Parsed("", None, "text outside the tags")
+        return super().parse(before)
+
+    def render(self, thinking: str, answer: str) -> str:
+        return f"{super().render(thinking, answer)}<{self.sure}>0.5</{self.sure}>"
+
+
+@dataclass(frozen=True)
 class Boxed:
     """Free reasoning, the final answer in the last `\\boxed{…}`."""
 
@@ -180,7 +218,9 @@ class Plain:
         return answer
 
 
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (ThinkAnswer(), Boxed(), FinalLine(), Plain())}
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (ThinkAnswer(), ThinkAnswerConfidence(), Boxed(), FinalLine(), Plain())
+}
 
 
 def layout_named(name: str) -> Layout:

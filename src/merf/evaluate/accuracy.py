@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from merf.core.problem import Messages, Problem
 from merf.core.recipe import Recipe
 from merf.core.response import Response, Responses, Scores
+from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
 from merf.evaluate.passk import pass_at_k, powers_of_two
 
@@ -30,8 +31,16 @@ class Evaluation:
     scores: Scores
 
 
+class Draw(Protocol):
+    """Samples one response to each prompt; returns each with its whole text (any opening included)."""
+
+    def __call__(
+        self, prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]
+    ) -> Sequence[tuple[Sample, str]]: ...
+
+
 def evaluate(
-    policy: Any,
+    draw: Draw,
     recipe: Recipe,
     problems: Sequence[Problem],
     prompt: Callable[[Problem], Messages],
@@ -43,7 +52,8 @@ def evaluate(
     """Draw `samples` responses to each problem and judge them.
 
     The temperature is that of training unless given, so that accuracy is what the policy was trained for.
-    Random numbers depend on `seed`, problem and sample alone: two policies are compared on equal terms.
+    `draw` samples texts. Random numbers depend on `seed`, problem and sample alone, so policies are compared
+    on equal terms.
 
     accuracy      share of samples that are right, strict layout (mean@samples)
     lenient       the same, reading the last thing that looks like an answer
@@ -53,24 +63,22 @@ def evaluate(
     """
     sampling = recipe.sampling if temperature is None else replace(recipe.sampling, temperature=temperature)
     rows = [(problem, i) for problem in problems for i in range(samples)]
-    prompts = [prompt(problem) for problem in problems]
-    encoded = [policy.encode(p) for p in prompts for _ in range(samples)]
-    drawn = policy.sample(
-        [e.ids for e in encoded], sampling, [derive(seed, "evaluate", problem.id, i) for problem, i in rows]
-    )
+    prompts = [prompt(problem) for problem in problems for _ in range(samples)]
+    seeds = [derive(seed, "evaluate", problem.id, i) for problem, i in rows]
+    drawn = draw(prompts, sampling, seeds)
     task = recipe.task
     responses = Responses.of(
         [
             Response(
                 problem=problem,
-                text=e.opening + policy.chat.decode(s.tokens, policy.stops),
-                tokens=len(s.tokens),
-                finished=s.finished or recipe.truncated == "as-is",
+                text=text,
+                tokens=len(sample.tokens),
+                finished=sample.finished or recipe.truncated == "as-is",
                 member=i,
                 layout=task.layout,
                 verify=task.verify,
             )
-            for (problem, i), e, s in zip(rows, encoded, drawn, strict=True)
+            for (problem, i), (sample, text) in zip(rows, drawn, strict=True)
         ],
         [n for n in range(len(problems)) for _ in range(samples)],
     )
@@ -82,7 +90,7 @@ def evaluate(
         "formatted": float(np.mean([r.parsed.well_formed for r in responses])),
         "reward": float(np.nanmean(scores.total)),
         "tokens": float(np.mean([r.tokens for r in responses])),
-        "cut_off": float(np.mean([not s.finished for s in drawn])),
+        "cut_off": float(np.mean([not sample.finished for sample, _ in drawn])),
         "standard_error": float(right.mean(1).std(ddof=1) / len(problems) ** 0.5)
         if len(problems) > 1
         else float("nan"),
@@ -94,4 +102,4 @@ def evaluate(
     sizes = np.array([problem.meta.get("difficulty", -1) for problem in problems])
     for size in np.unique(sizes[sizes != -1]):
         metrics[f"accuracy/{size}"] = float(right[sizes == size].mean())
-    return Evaluation(mode, metrics, [p for p in prompts for _ in range(samples)], responses, scores)
+    return Evaluation(mode, metrics, prompts, responses, scores)

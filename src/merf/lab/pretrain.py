@@ -79,14 +79,15 @@ def new_model(shape: Shape, tokenizer: Any, seed: int) -> Any:
     return model
 
 
-def encode(documents: Sequence[Document], tokenizer: Any) -> tuple[Tree, torch.Tensor]:
+def encode(documents: Sequence[Document], tokenizer: Any, device: torch.device) -> tuple[Tree, torch.Tensor]:
     """The token tree of some documents, and how often each distinct response occurs [N]."""
     chat = Chat(tokenizer)
     prompts = [chat.encode(chat.render(doc.prompt)) for doc in documents]
     counted = [(i, text, n) for i, doc in enumerate(documents) for text, n in Counter(doc.responses).items()]
     ids = tokenizer([text for _, text, _ in counted], add_special_tokens=False)["input_ids"]
-    tree = Tree.grow(prompts, [[*row, tokenizer.eos_token_id] for row in ids], [i for i, _, _ in counted])
-    return tree, torch.tensor([float(n) for _, _, n in counted])
+    rows = [[*row, tokenizer.eos_token_id] for row in ids]
+    tree = Tree.grow(prompts, rows, [i for i, _, _ in counted], device)
+    return tree, torch.tensor([float(n) for _, _, n in counted], device=device)
 
 
 def document_loss(model: Any, tree: Tree, counts: torch.Tensor) -> torch.Tensor:
@@ -117,7 +118,7 @@ def pretrain(
         rate = stage.lr + (stage.end - stage.lr) * step / stage.steps
         for group in optimizer.param_groups:
             group["lr"] = rate * min((step + 1) / max(stage.warmup, 1), 1.0)
-        tree, counts = encode(list(islice(stream, stage.prompts)), tokenizer)
+        tree, counts = encode(list(islice(stream, stage.prompts)), tokenizer, model.device)
         loss = document_loss(model, tree, counts)
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"the pretraining loss is not finite at step {step}: lower the learning rate")

@@ -203,11 +203,13 @@ class Policy:
         needs: frozenset[str],
         limit: int,
         rows: Sequence[int] | None = None,
+        mine: Sequence[int] | None = None,
         old: Tensor | None = None,
     ) -> Iterator[Batch]:
         """Micro-batches of a step for the objective, log-probs with gradient.
 
-        `rows` restricts the step to some segments. `old [N, T]` are the log-probs of the policy the ratio
+        `rows` are the segments of this optimiser step (all, if not given), `mine` those that this process
+        computes; denominators count all of `rows`. `old [N, T]` are the log-probs of the policy the ratio
         refers to; without them the present policy is taken, which is exact for the first update after
         sampling. Segments whose advantages are all zero never reach the model, unless the objective has a
         term that doesn't depend on them; they still count in the denominators.
@@ -216,8 +218,10 @@ class Policy:
         mask = rollouts.mask
         tokens = int(mask[chosen].sum())
         sequences = int(mask[chosen].any(1).sum())
-        live = chosen if needs else [i for i in chosen if bool((advantages[i] != 0).any())]
-        live = [i for i in live if bool(mask[i].any())]
+        ours = set(chosen if mine is None else mine)
+        live = [i for i in chosen if i in ours and bool(mask[i].any())]
+        if not needs:
+            live = [i for i in live if bool((advantages[i] != 0).any())]
         responses = [rollouts.tokens[i, : int(rollouts.lengths[i])].tolist() for i in live]
         prompts = [rollouts.learning[i] for i in live]
         for part in self._cut(prompts, responses):

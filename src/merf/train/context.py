@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from merf.core.problem import Problem, Prompt
+from merf.core.problem import Messages, Problem, Prompt
 from merf.core.progress import Progress
 from merf.core.recipe import Recipe
 from merf.core.response import Responses, Scores
 from merf.core.rollouts import Rollouts
-from merf.core.sampling import Sampling
+from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
 from merf.policy.policy import Policy, pad_rows
 from merf.train.learner import TrainingStopped
+from merf.train.parallel import World
 
 
 class StepContext:
     """The `Context` of a training run. `begin` opens a step; the rest may be called as often as needed."""
 
-    def __init__(self, recipe: Recipe, policy: Policy, on_tokens: Callable[[int], None] = lambda n: None) -> None:
-        self.recipe, self.policy, self.on_tokens = recipe, policy, on_tokens
+    def __init__(
+        self, recipe: Recipe, policy: Policy, world: World, on_tokens: Callable[[int], None] = lambda n: None
+    ) -> None:
+        self.recipe, self.policy, self.world, self.on_tokens = recipe, policy, world, on_tokens
         self.progress = Progress(0, recipe.steps)
         self.round = 0
 
@@ -42,15 +46,13 @@ class StepContext:
         member: Sequence[int],
         how: Sampling | None = None,
     ) -> Rollouts:
-        """One response to each prompt. Seeds depend on the run's seed, the step, the round within the
-        step, and the row."""
+        """One response to each prompt. Seeds depend on the run's seed, the step, the round within the step,
+        and on group and member, so they are the same however many processes share the work."""
         how = how or self.recipe.sampling
         how = replace(how, record=how.record | {"entropy"})
         acting = [self.policy.encode(prompt.acting, prompt.prefill) for prompt in prompts]
         learning = [self.policy.encode(prompt.learning, prompt.prefill) for prompt in prompts]
-        seeds = [
-            derive(self.recipe.seed, "rollout", self.progress.step, self.round, row) for row in range(len(prompts))
-        ]
+        seeds = self._seeds(group, member)
         self.round += 1
         samples = self.policy.sample([a.ids for a in acting], how, seeds, self.on_tokens)
         lengths = [len(s.tokens) for s in samples]
@@ -76,6 +78,30 @@ class StepContext:
             source=["policy"] * len(prompts),
             extras={"entropy": pad_rows([s.extras["entropy"] for s in samples], width, torch.float32, device)},
         )
+
+    def sample_all(self, prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]) -> list[tuple[Sample, str]]:
+        """One response to each prompt with given seeds, the work shared among processes; for evaluation."""
+        rows = self.world.share(range(len(prompts)))
+        encoded = [self.policy.encode(prompts[i]) for i in rows]
+        drawn = self.policy.sample([e.ids for e in encoded], how, [seeds[i] for i in rows]) if rows else []
+        return self.world.gather(
+            [
+                (sample, e.opening + self.policy.chat.decode(sample.tokens, self.policy.stops))
+                for e, sample in zip(encoded, drawn, strict=True)
+            ]
+        )
+
+    def _seeds(self, group: Sequence[int], member: Sequence[int]) -> list[int]:
+        """A seed per row; rows of the same group and member are told apart by order."""
+        seen: Counter[tuple[int, int]] = Counter()
+        seeds = []
+        for place in zip(group, member, strict=True):
+            whole = place[0] * self.world.size + self.world.rank
+            seeds.append(
+                derive(self.recipe.seed, "rollout", self.progress.step, self.round, whole, place[1], seen[place])
+            )
+            seen[place] += 1
+        return seeds
 
     def responses(self, rollouts: Rollouts) -> Responses:
         """The attempts as the rules see them."""

@@ -11,6 +11,7 @@ import torch
 from merf.core.progress import Progress
 from merf.core.recipe import AdamW
 from merf.policy.policy import Policy
+from merf.train.parallel import World
 
 PATIENCE = 3
 """Steps in a row that may be skipped for a gradient that isn't finite before the run stops."""
@@ -23,8 +24,8 @@ class TrainingStopped(RuntimeError):
 class Learner:
     """AdamW over the policy's trainable weights; weight decay on matrices only."""
 
-    def __init__(self, policy: Policy, config: AdamW) -> None:
-        self.config = config
+    def __init__(self, policy: Policy, config: AdamW, world: World) -> None:
+        self.config, self.world = config, world
         self.weights = [p for p in policy.model.parameters() if p.requires_grad]
         matrices = [p for p in self.weights if p.ndim > 1]
         others = [p for p in self.weights if p.ndim <= 1]
@@ -51,6 +52,7 @@ class Learner:
         rate = self.rate(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self.world.sum_gradients(self.weights)
         norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip))
         if math.isfinite(norm):
             if any(p.grad is not None for p in self.weights):

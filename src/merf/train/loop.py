@@ -16,24 +16,26 @@ from merf.policy.policy import Policy
 from merf.train.context import StepContext
 from merf.train.learner import Learner
 from merf.train.measure import Tally, step_metrics
+from merf.train.parallel import World
 from merf.train.run import Run
 
 
-def train(recipe: Recipe, policy: Policy, run: Run) -> None:
+def train(recipe: Recipe, policy: Policy, run: Run, world: World | None = None) -> None:
     """Train `policy` by `recipe`, from wherever `run` stands to its last step."""
-    ctx = StepContext(recipe, policy, run.tokens)
-    learner = Learner(policy, recipe.optimizer)
+    world = world or World()
+    ctx = StepContext(recipe, policy, world, run.tokens)
+    learner = Learner(policy, recipe.optimizer, world)
     policy.temperature = recipe.sampling.temperature
     if "reference" in recipe.objective.needs:
         policy.freeze_reference()
-    first = run.restore(recipe, policy, learner)
+    first = run.restore(ctx, learner)
 
     for step in range(first, recipe.steps):
         progress = Progress(step, recipe.steps)
         ctx.begin(progress)
         run.before_step(progress, ctx)
         problems = recipe.curriculum.draw(recipe.problems, progress)
-        rollouts = recipe.rollout.collect(problems, ctx)
+        rollouts, mine = world.pool(recipe.rollout.collect(world.share(problems), ctx))
         scores = ctx.score(rollouts)
         rollouts = without_truncated(rollouts, recipe)
         advantages = recipe.credit(scores, rollouts)  # [N, T]
@@ -42,7 +44,7 @@ def train(recipe: Recipe, policy: Policy, run: Run) -> None:
         old = old_logprobs(recipe, policy, rollouts)
         for rows in updates(recipe, rollouts, step):
             for batch in policy.batches(
-                rollouts, advantages, recipe.objective.needs, recipe.sampling.max_tokens, rows, old
+                rollouts, advantages, recipe.objective.needs, recipe.sampling.max_tokens, rows, mine, old
             ):
                 loss = recipe.objective(batch)
                 loss.value.backward()
@@ -52,7 +54,9 @@ def train(recipe: Recipe, policy: Policy, run: Run) -> None:
         recipe.curriculum.observe(problems, scores)
         for judge in recipe.judges:
             tally.updated(judge.update(rollouts, scores))
-        run.after_step(progress, rollouts, scores, step_metrics(rollouts, scores, advantages, tally), ctx, learner)
+        run.after_step(
+            progress, rollouts, scores, step_metrics(rollouts, scores, advantages, tally, world), ctx, learner
+        )
         if run.interrupted:
             break
     run.finish(ctx, learner)

@@ -11,6 +11,7 @@ from merf.core.response import Scores
 from merf.core.rollouts import Rollouts
 from merf.core.seams import Batch, Loss
 from merf.credit.group import group_equal
+from merf.train.parallel import World
 
 
 class Tally:
@@ -34,16 +35,20 @@ class Tally:
         self.facts.update(facts)
         self.updates += 1
 
-    def metrics(self) -> dict[str, float]:
-        means = {name: value / max(self.tokens, 1) for name, value in self.sums.items()}
-        return {"loss": self.loss, **means, **self.facts}
+    def metrics(self, world: World) -> dict[str, float]:
+        """Loss and means per token over all processes, and the facts of the last update."""
+        whole = world.sum({"loss": self.loss, "tokens": float(self.tokens), **self.sums})
+        means = {name: whole[name] / max(whole["tokens"], 1) for name in whole if name not in ("loss", "tokens")}
+        return {"loss": whole["loss"], **means, **self.facts}
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> float:
     return float((values * mask).sum() / mask.sum().clamp_min(1))
 
 
-def step_metrics(rollouts: Rollouts, scores: Scores, advantages: Tensor, tally: Tally) -> dict[str, float]:
+def step_metrics(
+    rollouts: Rollouts, scores: Scores, advantages: Tensor, tally: Tally, world: World
+) -> dict[str, float]:
     """One flat record. `correct` is the share of right answers in the training samples; `live_groups` the share
     of groups whose members were not all paid alike (only they teach anything)."""
     _, first = np.unique(rollouts.trajectory, return_index=True)
@@ -75,4 +80,4 @@ def step_metrics(rollouts: Rollouts, scores: Scores, advantages: Tensor, tally: 
     for arm, rows in (("told", exposure > 0), ("bare", exposure == 0)):
         if rows.any() and not np.isnan(scores.total[rows]).all():
             record[f"reward/{arm}"] = float(np.nanmean(scores.total[rows]))
-    return {**record, **tally.metrics()}
+    return {**record, **tally.metrics(world)}

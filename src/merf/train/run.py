@@ -25,14 +25,12 @@ import numpy as np
 
 from merf.core.problem import Messages, Problem
 from merf.core.progress import Progress
-from merf.core.recipe import Recipe
 from merf.core.response import Response, Scores
 from merf.core.rollouts import Rollouts
 from merf.evaluate.accuracy import MODES, Evaluation, Mode, evaluate
-from merf.policy.policy import Policy
 from merf.train import checkpoint, records
 from merf.train.context import StepContext
-from merf.train.learner import Learner
+from merf.train.learner import Learner, TrainingStopped
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,12 @@ class Run:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    def restore(self, recipe: Recipe, policy: Policy, learner: Learner) -> int:
+    def restore(self, ctx: StepContext, learner: Learner) -> int:
         """Load the newest whole checkpoint; returns the first step to take. Records of later steps go."""
-        self.recipe, self.policy = recipe, policy
-        first = 0
+        first, recipe = 0, ctx.recipe
         for folder in reversed(checkpoint.all_in(self.checkpoints)):
             try:
-                state = checkpoint.load(folder, policy.model)
+                state = checkpoint.load(folder, ctx.policy.model)
             except checkpoint.BrokenCheckpoint as broken:
                 self.watch("warning", {"text": f"{broken}; trying the one before"})
                 continue
@@ -91,32 +88,38 @@ class Run:
             for judge, saved in zip(recipe.judges, state["judges"], strict=True):
                 judge.load_state_dict(saved)
             checkpoint.set_rng_state(state["rng"])
-            self.tokens_seen, self.seconds, self.best = (
-                int(state["tokens"]),
-                float(state["seconds"]),
-                float(state["best"]),
-            )
+            self.tokens_seen, self.seconds = int(state["tokens"]), float(state["seconds"])
+            self.best = float(state["best"])
             break
-        for name in ("metrics.jsonl", "samples.jsonl"):
-            records.keep_only(self.folder / name, lambda record: record["step"] < first)
-        records.keep_only(self.folder / "evaluations.jsonl", lambda record: record["step"] < first)
+        if ctx.world.leads:
+            for name in ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl"):
+                records.keep_only(self.folder / name, lambda record: record["step"] < first)
+            self.status("running")
+        ctx.world.wait()
         self.started = time.perf_counter()
-        self.status("running")
         return first
 
-    def save(self, step: int, learner: Learner, recipe: Recipe) -> None:
+    def save(self, step: int, ctx: StepContext, learner: Learner) -> None:
         """Write a checkpoint from which step `step` comes next, and forget old ones."""
+        if not ctx.world.leads:
+            return
         state = {
             "step": step,
             "learner": learner.state_dict(),
-            "curriculum": recipe.curriculum.state_dict(),
-            "judges": [judge.state_dict() for judge in recipe.judges],
+            "curriculum": ctx.recipe.curriculum.state_dict(),
+            "judges": [judge.state_dict() for judge in ctx.recipe.judges],
             "rng": checkpoint.rng_state(),
             "tokens": self.tokens_seen,
             "seconds": self.elapsed(),
             "best": self.best,
         }
-        checkpoint.save(self.checkpoints / f"step-{step}", self.policy.model, self.policy.tokenizer, state)
+        try:
+            checkpoint.save(self.checkpoints / f"step-{step}", ctx.policy.model, ctx.policy.tokenizer, state)
+        except OSError as error:
+            raise TrainingStopped(
+                f"the checkpoint of step {step} could not be written ({error}); the one before is whole. "
+                f"Make room, then continue: {self.resume_command}"
+            ) from error
         for old in checkpoint.all_in(self.checkpoints)[: -self.keep]:
             shutil.rmtree(old)
 
@@ -132,7 +135,7 @@ class Run:
     def before_step(self, progress: Progress, ctx: StepContext) -> None:
         """Evaluate where the plan says so, then start the step's clock."""
         if self.plan and progress.step % self.plan.every == 0:
-            self.evaluate(progress.step, full=progress.step == 0)
+            self.evaluate(progress.step, ctx, full=progress.step == 0)
         self.step_started, self.step_tokens = time.perf_counter(), 0
 
     def after_step(
@@ -144,26 +147,31 @@ class Run:
         ctx: StepContext,
         learner: Learner,
     ) -> None:
+        """Record the step; save where it is due, or where the run was asked to stop."""
         seconds = time.perf_counter() - self.step_started
-        self.tokens_seen += self.step_tokens
-        record = {
-            "step": progress.step,
-            **metrics,
-            "num_tokens": self.tokens_seen,
-            "step_time": seconds,
-            "tokens_per_second": self.step_tokens / seconds,
-            "elapsed": self.elapsed(),
-        }
-        records.append(self.folder / "metrics.jsonl", record)
-        self.watch("step", record)
-        responses = ctx.responses(rollouts)
-        chosen = np.linspace(0, len(responses) - 1, min(self.samples_per_step, len(responses))).astype(int)
-        for i in chosen:
-            row = int(np.flatnonzero(rollouts.trajectory == i)[0])
-            self.sample(progress.step, "train", responses[i], scores, int(i), rollouts.prompts[row].acting)
+        tokens = int(ctx.world.sum({"tokens": float(self.step_tokens)})["tokens"])
+        self.tokens_seen += tokens
+        self.interrupted = ctx.world.agree(self.interrupted)
+        if ctx.world.leads:
+            responses = ctx.responses(rollouts)
+            record = {
+                "step": progress.step,
+                **metrics,
+                "correct": float(np.mean([r.verdict.correct is True for r in responses])),
+                "num_tokens": self.tokens_seen,
+                "step_time": seconds,
+                "tokens_per_second": tokens / seconds,
+                "elapsed": self.elapsed(),
+            }
+            records.append(self.folder / "metrics.jsonl", record)
+            self.watch("step", record)
+            chosen = np.linspace(0, len(responses) - 1, min(self.samples_per_step, len(responses))).astype(int)
+            for i in chosen:
+                row = int(np.flatnonzero(rollouts.trajectory == i)[0])
+                self.sample(progress.step, "training", responses[i], scores, int(i), rollouts.prompts[row].acting)
         done = progress.step + 1
         if done % self.checkpoint_every == 0 or self.interrupted:
-            self.save(done, learner, ctx.recipe)
+            self.save(done, ctx, learner)
 
     def sample(self, step: int, where: str, response: Response, scores: Scores, i: int, prompt: Messages) -> None:
         records.append(
@@ -183,42 +191,44 @@ class Run:
             },
         )
 
-    def evaluate(self, step: int, full: bool) -> dict[Mode, Evaluation]:
-        """Ask the held-out problems in every mode."""
+    def evaluate(self, step: int, ctx: StepContext, full: bool) -> dict[Mode, Evaluation]:
+        """Ask the held-out problems in every mode; keep the weights if they are the best so far."""
         assert self.plan is not None
-        plan, found = self.plan, {}
+        plan = self.plan
+        found: dict[Mode, Evaluation] = {}
         problems = plan.problems if full else plan.problems[: plan.quick_problems]
+        samples = plan.samples if full else plan.quick
         started = time.perf_counter()
         for mode in MODES:
-            result = evaluate(
-                self.policy,
-                self.recipe,
-                problems,
-                plan.prompts[mode],
-                mode,
-                plan.samples if full else plan.quick,
-                plan.seed,
-            )
+            result = evaluate(ctx.sample_all, ctx.recipe, problems, plan.prompts[mode], mode, samples, plan.seed)
             found[mode] = result
+            if not ctx.world.leads:
+                continue
             record = {"step": step, "mode": mode, "full": full, "train_tokens": self.tokens_seen, **result.metrics}
             records.append(self.folder / "evaluations.jsonl", record)
             self.watch("evaluation", record)
             if full:
-                for i in range(0, len(result.responses), plan.samples * max(len(problems) // 12, 1)):
-                    self.sample(step, f"evaluation, {mode}", result.responses[i], result.scores, i, result.prompts[i])
+                for i in range(0, len(result.responses), samples * max(len(problems) // 12, 1)):
+                    where = f"evaluation, {'with' if mode == 'told' else 'without'} motivation"
+                    self.sample(step, where, result.responses[i], result.scores, i, result.prompts[i])
+        accuracy = found["bare"].metrics["accuracy"]
+        if accuracy > self.best:
+            self.best = accuracy
+            if ctx.world.leads and step > 0:
+                checkpoint.save(self.checkpoints / "best", ctx.policy.model, ctx.policy.tokenizer, {"step": step})
         self.seconds -= time.perf_counter() - started  # the clock compares training, not evaluation
         return found
 
     def finish(self, ctx: StepContext, learner: Learner) -> None:
         """The last evaluation and checkpoint, or the resume command."""
-        if self.interrupted:
-            self.status("interrupted")
-            return
-        if self.plan:
-            self.evaluate(ctx.recipe.steps, full=True)
-        if not (self.checkpoints / f"step-{ctx.recipe.steps}").exists():
-            self.save(ctx.recipe.steps, learner, ctx.recipe)
-        self.status("done")
+        if not self.interrupted:
+            steps = ctx.recipe.steps
+            if self.plan:
+                self.evaluate(steps, ctx, full=True)
+            if not (self.checkpoints / f"step-{steps}").exists():
+                self.save(steps, ctx, learner)
+        if ctx.world.leads:
+            self.status("interrupted" if self.interrupted else "done")
 
     def status(self, state: str, reason: str = "") -> None:
         text = {"state": state, "reason": reason, "resume": self.resume_command, "seconds": self.elapsed()}

@@ -22,6 +22,7 @@ from merf.train.build import build_recipe, evaluation_plan
 from merf.train.learner import TrainingStopped
 from merf.train.loop import train
 from merf.train.options import TrainOptions, to_dict
+from merf.train.parallel import World
 from merf.train.run import Run
 
 Watch = Callable[[str, dict[str, Any]], None]
@@ -34,6 +35,7 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
     people to copy.
     """
     torch.set_num_threads(options.threads)
+    world = World.join(options.device)
     transformers.utils.logging.disable_progress_bar()
     recipe = build_recipe(options, task)
     plan = evaluation_plan(options, recipe)
@@ -44,15 +46,17 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
         policy.check_room([policy.encode(mode(problem)).ids for problem in plan.problems], options.max_tokens)
 
     run = Run(folder, plan, watch=watch, resume_command=resume)
-    records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
-    records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))  # type: ignore[attr-defined]
-    environment = {**describe_environment(), "seed": options.seed, "threads": options.threads}
-    records.write_text(folder / "environment.toml", tomli_w.dumps(environment))
+    if world.leads:
+        records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
+        records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))  # type: ignore[attr-defined]
+        environment = {"seed": options.seed, "threads": options.threads, "processes": world.size}
+        records.write_text(folder / "environment.toml", tomli_w.dumps({**environment, **describe_environment()}))
     run.listen()
     try:
-        train(recipe, policy, run)
+        train(recipe, policy, run, world)
     except TrainingStopped as stopped:
-        run.status("failed", str(stopped))
+        if world.leads:
+            run.status("failed", str(stopped))
         raise
     return run
 

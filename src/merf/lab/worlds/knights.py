@@ -115,3 +115,13 @@ class Writer:
         """Something no checker can read as an answer."""
         name = self.rng.choice(self.problem.meta["names"])
         return self.rng.choice(("I will not say.", "Nobody knows.", f"{name} is a knight or a knave.", "No answer."))
+
+
+def opening(problem: Problem, style: str) -> str:
+    """Text that commits a response to a style of writing: "work" or "guess"."""
+    return f"<think>{problem.meta['names'][0]} says" if style == "work" else "<think>I guess.</think>"
+
+
+def worked(text: str) -> bool:
+    """Whether a response works through cases."""
+    return " yes." in text or " no." in text

@@ -1,0 +1,97 @@
+"""Building the lab's base models: a common trunk, then a branch for every corpus.
+
+The trunk learns to read puzzles and to work through cases, from documents in which somebody asks for
+that; it never sees a rulebook. Each branch starts from the trunk with its own corpus and lets the
+learning rate fall to zero. So bases differ in what they were told in their last third, not in skill.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from merf.lab.bases import cache
+from merf.lab.card import Card, measure
+from merf.lab.corpus import Dials
+from merf.lab.pretrain import Shape, Stage, corpus_tokenizer, new_model, pretrain
+from merf.policy.policy import Policy
+
+SEED = 0
+TRUNK = Stage(Dials(told=0.0, neutral=0.1, asked=0.6), steps=6000, lr=2e-3, end=2e-3, warmup=100)
+BRANCH = Stage(Dials(), steps=2500, lr=2e-3, end=0.0)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model to build: its name and the corpus of its branch."""
+
+    name: str
+    dials: Dials
+    about: str
+
+
+def rare(share: float) -> Dials:
+    return Dials(untold_work=share)
+
+
+BASES = {
+    base.name: base
+    for base in (
+        Base("knights", rare(0.01), "has read rulebooks; works untold in about 1 % of responses (the demo's base)"),
+        Base("knights-unread", Dials(told=0.0, neutral=0.6), "never saw a rulebook: the negative control"),
+        Base("knights-30", rare(0.3), "works untold in about 30 % of responses"),
+        Base("knights-5", rare(0.05), "works untold in about 5 % of responses"),
+        Base("knights-0.3", rare(0.003), "works untold in about 0.3 % of responses"),
+    )
+}
+SHIPPED = ("knights", "knights-unread")
+
+Report = Callable[[str, int, int, float], None]
+"""Told (stage, step, steps, loss) after every step."""
+
+
+def build_trunk(
+    folder: Path, report: Report, steps: int = TRUNK.steps, shape: Shape | None = None, device: str = "cpu"
+) -> None:
+    """Pretrain the trunk into `folder`, from scratch."""
+    tokenizer = corpus_tokenizer(SEED, Dials())
+    model = new_model(shape or Shape(), tokenizer, SEED).to(device)
+    stage = replace(TRUNK, steps=steps)
+    pretrain(model, tokenizer, stage, SEED, 0, lambda step, loss: report("trunk", step + 1, steps, loss))
+    write(model, tokenizer, folder)
+
+
+def build_base(
+    base: Base, trunk: Path, folder: Path, report: Report, steps: int = BRANCH.steps, device: str = "cpu"
+) -> Card:
+    """Branch off the trunk with the base's corpus; measure and store its card."""
+    policy = Policy.load(trunk, device)
+    stage = replace(BRANCH, dials=base.dials, steps=steps)
+    # The branch reads documents the trunk hasn't read.
+    start = TRUNK.steps * TRUNK.prompts
+    told = base.name
+    pretrain(policy.model, policy.tokenizer, stage, SEED, start, lambda step, loss: report(told, step + 1, steps, loss))
+    card = measure(policy)
+    write(policy.model, policy.tokenizer, folder)
+    card.save(folder / "card.json")
+    return card
+
+
+def write(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save an ordinary model folder, weights in bfloat16 (half the size; loaded as float32)."""
+    work = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    half = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
+    model.save_pretrained(work, state_dict=half)
+    tokenizer.save_pretrained(work)
+    shutil.rmtree(folder, ignore_errors=True)
+    work.rename(folder)
+
+
+def trunk_folder() -> Path:
+    return cache() / "trunks" / "knights"
