@@ -1,0 +1,616 @@
+"""Rules as text: TOML for people and tools, Python for programs. Both can be read back.
+
+A rule is written as what it looks at, then what is done to its score, in order:
+
+    [[part]]
+    rule = "Concise"
+    words = 40
+    then = [
+        { do = "only_if", condition = { rule = "Correct" } },
+        { do = "times", weight = 2.0 },
+    ]
+
+which in Python is `Concise(words=40).only_if(condition=Correct()) * 2.0`. Between the text and the rule stands
+one plain form, nested dicts and lists, so the two notations can't disagree.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from merf.core.layout import LAYOUTS, Boxed, FinalLine, Layout, Plain, ThinkAnswer, ThinkAnswerConfidence
+from merf.core.progress import Schedule
+from merf.core.toml import parse_toml
+from merf.rules.arithmetic import Highest, Lowest, NamedLevels, Several, Sum, Weighted, highest, lowest
+from merf.rules.calibration import Calibrated
+from merf.rules.conditions import (
+    All,
+    AnyOf,
+    AtLeast,
+    Condition,
+    Not,
+    Solved,
+    Standing,
+    as_condition,
+    best_groups,
+    easiest,
+    hardest,
+    solved,
+)
+from merf.rules.correctness import Correct, SaysWhetherRight
+from merf.rules.custom import FunctionRule, found, located
+from merf.rules.diversity import DistinctAnswer, Diversity
+from merf.rules.format import Format, JsonFormat, Matches
+from merf.rules.gates import Priority, priority
+from merf.rules.language import NoRepetition, Script
+from merf.rules.length import Brevity, Concise, Overlong
+from merf.rules.overlap import Overlap
+from merf.rules.rule import LevelRule, Operation, Rule
+from merf.rules.rulebook import Rulebook
+from merf.rules.schedules import SCHEDULES
+from merf.rules.shaping import Surpassing
+from merf.rules.similarity import Similar
+from merf.rules.steps import FreshSteps, StepOperation, Steps
+
+Form = dict[str, Any]
+"""A rule as nested dicts, lists, numbers and strings, ready for TOML or JSON."""
+
+RULES: dict[str, type[Rule]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Correct, SaysWhetherRight, Calibrated, Format, JsonFormat, Matches, Concise, Overlong, Brevity, Steps),
+        *(FreshSteps, NoRepetition, Script, Overlap, Diversity, DistinctAnswer, Similar),
+    )
+}
+SIDE_BY_SIDE: dict[str, type[Several]] = {kind.key: kind for kind in (Sum, Lowest, Highest)}
+LAYOUT_KINDS: dict[str, Callable[..., Layout]] = {
+    kind.__name__: kind for kind in (ThinkAnswer, ThinkAnswerConfidence, Boxed, FinalLine, Plain)
+}
+
+
+def times(rule: Rule, weight: float) -> Rule:
+    return rule * weight
+
+
+def plus(rule: Rule, amount: float) -> Rule:
+    return rule + amount
+
+
+def multiplied_by(rule: Rule, factor: Rule) -> Rule:
+    return rule * factor
+
+
+VERBS: dict[str, tuple[str, ...]] = {
+    "times": ("weight",),
+    "plus": ("amount",),
+    "multiplied_by": ("factor",),
+    "named": ("title",),
+    "only_if": ("condition", "otherwise"),
+    "clip": ("low", "high"),
+    "squash": ("center", "steepness"),
+    "centred": (),
+    "tiers": ("count",),
+    "annealed": ("schedule",),
+    "within_group": ("limit",),
+    "ranked": (),
+    "noisy": ("flip", "per", "told", "draw"),
+    "clip_steps": ("threshold",),
+    "delta_steps": (),
+}
+"""Operations and their parameters: methods of `Rule`, but for the three that Python writes with signs."""
+SIGNS: dict[str, Callable[..., Rule]] = {"times": times, "plus": plus, "multiplied_by": multiplied_by}
+
+
+class Misread(ValueError):
+    """Something in a rulebook's text makes no sense; `word` is where to look for it."""
+
+    def __init__(self, message: str, word: str = "") -> None:
+        super().__init__(message)
+        self.word = word
+
+
+# From rules to the plain form
+
+
+def plain_rule(rule: Rule) -> Form:
+    """The rule as nested dicts, lists, numbers and strings."""
+    steps: list[Form] = []
+    while isinstance(rule, Operation | StepOperation | Weighted | NamedLevels):
+        steps.append({"do": rule.verb, **plain_arguments(rule)})
+        rule = rule.rule
+    steps.reverse()
+    # A name given last is a heading, not a step.
+    heading = {"name": steps.pop()["title"]} if steps and steps[-1]["do"] == "named" else {}
+    return {**heading, **plain_base(rule), **({"then": steps} if steps else {})}
+
+
+def plain_base(rule: Rule) -> Form:
+    if isinstance(rule, Several):
+        return {rule.key: [plain_rule(term) for term in rule.rules]}
+    if isinstance(rule, Priority):
+        return {rule.key: [*map(plain_condition, rule.gates), plain_rule(rule.last)]}
+    if isinstance(rule, FunctionRule):
+        return plain_function(rule)
+    kind = type(rule)
+    name = kind.__name__ if RULES.get(kind.__name__) is kind else f"{kind.__module__}:{kind.__qualname__}"
+    return {"rule": name, **plain_arguments(rule)}
+
+
+def plain_function(rule: FunctionRule) -> Form:
+    if rule.home is rule:
+        return {"rule": rule.path}
+    if rule.home is rule.function:
+        return {"rule": rule.path, **plain_arguments(rule, leave_out=("function",))}
+    raise ValueError(f"the rule {rule.name!r} can't be saved: define its function at the top level of a module")
+
+
+def plain_arguments(value: Any, leave_out: Iterable[str] = ("rule",)) -> Form:
+    """The parameters of a rule, operation, layout or schedule. Numbers are always written out, so that a file
+    keeps its meaning if a default changes; None, and words that are the default, are left out."""
+    given = {"center": "reference"} if isinstance(value, Surpassing) else {}
+    for entry in fields(value):
+        argument = getattr(value, entry.name)
+        usual = isinstance(argument, str | bool | tuple) and argument == entry.default
+        if entry.name not in leave_out and argument is not None and not usual:
+            given[entry.name] = plain_value(argument)
+    return given
+
+
+def plain_value(value: Any) -> Any:
+    match value:
+        case bool() | str():
+            return value
+        case Integral():
+            return int(value)
+        case Real():
+            return float(value)
+        case tuple():
+            return [plain_value(item) for item in value]
+        case Rule():
+            return plain_rule(value)
+        case Condition():
+            return plain_condition(value)
+    kind = type(value).__name__.lower()
+    if kind in SCHEDULES:
+        return {kind: plain_arguments(value)}
+    if type(value).__name__ in LAYOUT_KINDS:
+        return (
+            value.name if LAYOUTS.get(value.name) == value else {"kind": type(value).__name__, **plain_arguments(value)}
+        )
+    raise ValueError(f"{value!r} can't be saved")
+
+
+def plain_condition(condition: Condition) -> Form:
+    match condition:
+        case AtLeast(rule, threshold):
+            best = isinstance(rule, LevelRule) and threshold == rule.range[1]
+            return {**plain_rule(rule), **({} if best else {"at_least": plain_value(threshold)})}
+        case Not(inner):
+            return {"not": plain_condition(inner)}
+        case All(conditions):
+            return {"all": [plain_condition(one) for one in conditions]}
+        case AnyOf(conditions):
+            return {"any": [plain_condition(one) for one in conditions]}
+        case Solved(share):
+            return {"solved": plain_value(share)}
+        case Standing(share, best, by):
+            kind = ("easiest" if best else "hardest") if by is None else "best_groups"
+            return {kind: plain_value(share), **({} if by is None else {"by": plain_rule(by)})}
+    raise ValueError(f"{condition!r} can't be saved")
+
+
+# From the plain form to rules
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Builds rules from the plain form; `trust_code` allows it to import modules that the text names."""
+
+    trust_code: bool = False
+
+    def rule(self, data: Any) -> Rule:
+        if not isinstance(data, Mapping):
+            raise Misread(f'a rule is a table such as {{ rule = "Correct" }}, not {data!r}')
+        bases = [key for key in ("rule", *SIDE_BY_SIDE, "priority") if key in data]
+        if len(bases) != 1:
+            known = ", ".join(("rule", *SIDE_BY_SIDE, "priority"))
+            problem = f"says {' and '.join(bases)}" if bases else "says none of these"
+            near = [hint for key in data if (hint := nearest(key, ("rule", *SIDE_BY_SIDE, "priority")))]
+            raise Misread(
+                f"a rule is given by exactly one of {known}; this one {problem}{''.join(near[:1])}", "".join(data)
+            )
+        rule = self.base(bases[0], data)
+        for step in data.get("then", []):
+            rule = self.step(rule, step)
+        return rule.named(data["name"]) if "name" in data else rule
+
+    def base(self, key: str, data: Mapping[str, Any]) -> Rule:
+        given = {k: v for k, v in data.items() if k not in (key, "then", "name")}
+        if key == "rule":
+            return self.leaf(data["rule"], given)
+        check_keys(f"a {key}", given, ())
+        if not isinstance(data[key], list):
+            raise Misread(f"{key} takes a list of rules", key)
+        if key == "priority":
+            *first, last = data[key] or [None]
+            return build(key, {}, lambda: priority(*map(self.condition, first), self.rule(last)))
+        return build(key, {}, lambda: SIDE_BY_SIDE[key](tuple(self.rule(term) for term in data[key])))
+
+    def leaf(self, name: Any, given: Form) -> Rule:
+        if not isinstance(name, str):
+            raise Misread(f"rule = {name!r}: a rule's name is a text in quotes", "rule")
+        if ":" in name:
+            return self.imported(name, given)
+        if name not in RULES:
+            raise Misread(f"no rule is called {name!r}{nearest(name, RULES)}", name)
+        rule: Rule = self.construct(name, RULES[name], given)
+        return rule
+
+    def imported(self, path: str, given: Form) -> Rule:
+        if not self.trust_code:
+            raise Misread(
+                f"{path} is Python code, and reading this rulebook would run it: pass trust_code=True "
+                "(merf describe --trust-code) if you trust where it comes from",
+                path,
+            )
+        try:
+            target = located(path)
+        except (ImportError, AttributeError, ValueError):
+            target = None
+        if isinstance(target, type) and issubclass(target, Rule):
+            made: Rule = self.construct(path, target, given)
+            return made
+        if callable(target) and not isinstance(target, Rule):
+            return build(path, given, lambda: FunctionRule(target, **given))
+        check_keys(path, given, ())
+        return build(path, {}, lambda: found(path))
+
+    def construct(self, name: str, kind: Callable[..., Any], given: Form) -> Any:
+        entries = {entry.name: entry for entry in fields(kind)} if is_dataclass(kind) else {}
+        check_keys(name, given, entries)
+        needed = [n for n, e in entries.items() if e.default is MISSING and e.default_factory is MISSING]
+        missing = [n for n in needed if n not in given]
+        if missing:
+            raise Misread(f"{name} needs {' and '.join(missing)}", name)
+        arguments = {key: self.argument(key, value) for key, value in given.items()}
+        return build(name, arguments, lambda: kind(**arguments))
+
+    def argument(self, key: str, value: Any) -> Any:
+        match key:
+            case "condition":
+                return self.condition(value)
+            case "factor":
+                return self.rule(value)
+            case "schedule":
+                return self.schedule(value)
+            case "layout":
+                return self.layout(value)
+        return tuple(value) if isinstance(value, list) else value
+
+    def step(self, rule: Rule, data: Any) -> Rule:
+        if not isinstance(data, Mapping) or "do" not in data:
+            raise Misread('every step after `then` is a table such as { do = "times", weight = 2.0 }', "then")
+        verb, given = data["do"], {k: v for k, v in data.items() if k != "do"}
+        if verb not in VERBS:
+            raise Misread(f"no operation is called {verb!r}{nearest(str(verb), VERBS)}", str(verb))
+        check_keys(verb, given, VERBS[verb])
+        arguments = {key: self.argument(key, value) for key, value in given.items()}
+        if verb in SIGNS:
+            return build(verb, arguments, lambda: SIGNS[verb](rule, **arguments))
+        method = getattr(rule, verb, None)
+        if method is None:
+            raise Misread(f"{verb} works on rules that score single steps, which {rule.name!r} does not", verb)
+        done: Rule = build(verb, arguments, lambda: method(**arguments))
+        return done
+
+    def condition(self, data: Any) -> Condition:
+        if not isinstance(data, Mapping):
+            raise Misread(f'a condition is a table such as {{ rule = "Correct" }} or {{ easiest = 0.2 }}, not {data!r}')
+        for key, of_share in (("easiest", easiest), ("hardest", hardest), ("solved", solved)):
+            if key in data:
+                check_keys(key, data, (key,))
+                return build(key, {}, partial(of_share, data[key]))
+        if "best_groups" in data:
+            check_keys("best_groups", data, ("best_groups", "by"))
+            return build("best_groups", {}, lambda: best_groups(data["best_groups"], self.rule(data.get("by"))))
+        for key, join in (("all", operator.and_), ("any", operator.or_)):
+            if key in data:
+                check_keys(key, data, (key,))
+                first, *rest = (self.condition(one) for one in data[key])
+                for one in rest:
+                    first = join(first, one)
+                return first
+        if "not" in data:
+            check_keys("not", data, ("not",))
+            return ~self.condition(data["not"])
+        rule = self.rule({key: value for key, value in data.items() if key != "at_least"})
+        if "at_least" in data:
+            return build("at_least", {}, lambda: rule.at_least(data["at_least"]))
+        return build("condition", {}, lambda: as_condition(rule))
+
+    def schedule(self, data: Any) -> Schedule:
+        if not isinstance(data, Mapping) or len(data) != 1:
+            raise Misread("a schedule is a table such as { linear = { start = 1.0, end = 0.0 } }", "schedule")
+        ((name, given),) = data.items()
+        if name not in SCHEDULES:
+            raise Misread(f"no schedule is called {name!r}{nearest(name, SCHEDULES)}", name)
+        schedule: Schedule = self.construct(name, SCHEDULES[name], given)
+        return schedule
+
+    def layout(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data  # a name, which `Format` looks up
+        given = {key: value for key, value in data.items() if key != "kind"}
+        kind = data.get("kind")
+        if kind not in LAYOUT_KINDS:
+            raise Misread(f"no layout is of kind {kind!r}{nearest(str(kind), LAYOUT_KINDS)}", str(kind))
+        return self.construct(kind, LAYOUT_KINDS[kind], given)
+
+
+T = TypeVar("T")
+
+
+def build(word: str, given: Mapping[str, Any], make: Callable[[], T]) -> T:
+    """`make()`, with what it complains about said to be near `word`, or near the parameter it names."""
+    try:
+        return make()
+    except Misread:
+        raise
+    except (TypeError, ValueError, KeyError) as error:
+        message = str(error.args[0]) if error.args else str(error)
+        blamed = [key for key in given if f"{key}=" in message]
+        raise Misread(message, blamed[0] if blamed else word) from error
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'Correct'?`, or the known words where none is near."""
+    known = list(known)
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), folded, 1)
+    return f"; did you mean {folded[near[0]]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
+
+
+def check_keys(owner: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
+    known = list(known)
+    for key in given:
+        if key not in known:
+            raise Misread(f"{owner} has no parameter {key!r}{nearest(key, known)}", key)
+
+
+# TOML
+
+
+def to_toml(book: Rulebook) -> str:
+    import tomli_w
+
+    told = {} if book.told else {"told": False}
+    return tomli_w.dumps({**told, "part": [plain_rule(part) for part in book.parts]})
+
+
+def from_toml(text: str, where: str, trust_code: bool = False) -> Rulebook:
+    """The rulebook written in `text`; an error gives the line and the nearest valid name."""
+    table = parse_toml(text, where)
+    reader, parts = Reader(trust_code), []
+    try:
+        check_keys("a rulebook", table, ("told", "part"))
+    except Misread as error:
+        raise ValueError(f"{where}, line {line_of(text, error.word)}: {error}") from error
+    listed = table.get("part", [])
+    if not isinstance(listed, list):
+        raise ValueError(f"{where}, line {line_of(text, 'part')}: write every part as [[part]], in double brackets")
+    for number, data in enumerate(listed):
+        try:
+            parts.append(reader.rule(data))
+        except Misread as error:
+            raise ValueError(f"{where}, line {line_of(text, error.word, number)}: {error}") from error
+    if not parts:
+        raise ValueError(f'{where} has no part: begin one with a line [[part]] and then rule = "Correct"')
+    if not isinstance(table.get("told", True), bool):
+        raise ValueError(f"{where}, line {line_of(text, 'told')}: told is true or false")
+    try:
+        return Rulebook(*parts, told=table.get("told", True))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def line_of(text: str, word: str, part: int | None = None) -> int:
+    """The first line that has `word`, searched for in part number `part`; the part's first line if it has not."""
+    lines = text.split("\n")
+    heads = [i for i, line in enumerate(lines) if re.match(r"\s*\[\[\s*part\s*\]\]", line)]
+    start, end = 0, len(lines)
+    if part is not None and part < len(heads):
+        start, end = heads[part], heads[part + 1] if part + 1 < len(heads) else len(lines)
+    spelled = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+    for i in range(start, end):
+        if word and spelled.search(lines[i].split(" #")[0]):
+            return i + 1
+    return start + 1
+
+
+# Python
+
+
+def to_python(book: Rulebook) -> str:
+    """An expression that gives the rulebook, one part per line."""
+    lines = [f"    {written(plain_rule(part))},\n" for part in book.parts]
+    lines += [] if book.told else ["    told=False,\n"]
+    return f"Rulebook(\n{''.join(lines)})" if lines else "Rulebook()"
+
+
+def written(data: Form) -> str:
+    """The plain form of a rule as Python."""
+    text, single = written_base(data)
+    steps = [*data.get("then", []), *([{"do": "named", "title": data["name"]}] if "name" in data else [])]
+    for step in steps:
+        verb, given = step["do"], {key: value for key, value in step.items() if key != "do"}
+        if verb == "plus":
+            amount = given["amount"]
+            text, single = f"{text} {'-' if amount < 0 else '+'} {abs(amount)!r}", False
+        elif verb in SIGNS:
+            ((key, value),) = given.items()
+            text, single = f"{bracketed(text)} * {literal(key, value)}", False
+        else:
+            text, single = f"{text if single else f'({text})'}.{verb}({arguments(given, verb)})", True
+    return text
+
+
+def written_base(data: Form) -> tuple[str, bool]:
+    """A rule before its steps, and whether it can stand before a dot without brackets."""
+    if "sum" in data:
+        return " + ".join(bracketed(written(term)) for term in data["sum"]), False
+    for key in ("lowest", "highest"):
+        if key in data:
+            return f"{key}({', '.join(map(written, data[key]))})", True
+    if "priority" in data:
+        *first, last = data["priority"]
+        return f"priority({', '.join([*map(written_condition, first), written(last)])})", True
+    name, given = data["rule"], {k: v for k, v in data.items() if k not in ("rule", "then", "name")}
+    if ":" in name:
+        return f"imported({', '.join(filter(None, (repr(name), arguments(given))))})", True
+    return f"{name}({arguments(given)})", True
+
+
+def bracketed(text: str) -> str:
+    """In brackets unless it is a plain call, or a product, which binds tighter than a sum."""
+    tree = ast.parse(text, mode="eval").body
+    return f"({text})" if isinstance(tree, ast.BinOp) and not isinstance(tree.op, ast.Mult) else text
+
+
+def written_condition(data: Form) -> str:
+    for key in ("easiest", "hardest", "solved"):
+        if key in data:
+            return f"{key}({data[key]!r})"
+    if "best_groups" in data:
+        return f"best_groups({data['best_groups']!r}, by={written(data['by'])})"
+    for key, sign in (("all", "&"), ("any", "|")):
+        if key in data:
+            return "(" + f" {sign} ".join(written_condition(one) for one in data[key]) + ")"
+    if "not" in data:
+        return f"~{written_condition(data['not'])}"
+    rule = written({key: value for key, value in data.items() if key != "at_least"})
+    single = isinstance(ast.parse(rule, mode="eval").body, ast.Call)
+    rule = rule if single else f"({rule})"
+    return f"{rule}.at_least({data['at_least']!r})" if "at_least" in data else rule
+
+
+def arguments(given: Form, verb: str = "") -> str:
+    """Keyword arguments; the first of an operation goes without saying, unless there may be two alike."""
+    silent = VERBS[verb][0] if verb and verb != "clip" and VERBS[verb] else ""
+    return ", ".join(f"{'' if key == silent else f'{key}='}{literal(key, value)}" for key, value in given.items())
+
+
+def literal(key: str, value: Any) -> str:
+    match key, value:
+        case "condition", {"all": _} | {"any": _}:
+            return written_condition(value)[1:-1]
+        case "condition", _:
+            return written_condition(value)
+        case "factor", _:
+            return f"({written(value)})"
+        case "schedule", _:
+            ((name, given),) = value.items()
+            return f"{SCHEDULES[name].__name__}({arguments(given)})"
+        case "layout", dict():
+            kind = value["kind"]
+            return f"{kind}({arguments({k: v for k, v in value.items() if k != 'kind'})})"
+        case _, list():
+            return repr(tuple(value))
+    return repr(value)
+
+
+NAMES: dict[str, Callable[..., Any]] = {
+    **RULES,
+    **LAYOUT_KINDS,
+    **{kind.__name__: kind for kind in SCHEDULES.values()},
+    **{f.__name__: f for f in (lowest, highest, priority, easiest, hardest, best_groups, solved)},
+    "Rulebook": Rulebook,
+}
+METHODS = frozenset({*VERBS, "at_least", "below", "where", "capped"})
+BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+}
+UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.Invert: operator.invert}
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates the small part of Python in which rules are written: calls of known constructors and
+    operations, signs between rules and numbers, and constants. Anything else is refused."""
+
+    trust_code: bool = False
+
+    def value(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=value) if isinstance(value, str | int | float | bool) or value is None:
+                return value
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                return tuple(self.value(item) for item in items)
+            case ast.UnaryOp(op=op, operand=inner) if type(op) in UNARY:
+                return UNARY[type(op)](self.algebraic(inner))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+                return BINARY[type(op)](self.algebraic(left), self.algebraic(right))
+            case ast.Call(func=function, args=args, keywords=keywords):
+                return self.call(function, args, keywords)
+        raise ValueError(f"{ast.unparse(node)!r} isn't part of a rulebook: only rules, operations and constants are")
+
+    def algebraic(self, node: ast.expr) -> Any:
+        value = self.value(node)
+        if not isinstance(value, Rule | Condition | int | float):
+            raise ValueError(f"{ast.unparse(node)!r} can't be added or multiplied")
+        return value
+
+    def call(self, function: ast.expr, args: list[ast.expr], keywords: list[ast.keyword]) -> Any:
+        positional = [self.value(arg) for arg in args]
+        named = {keyword.arg: self.value(keyword.value) for keyword in keywords if keyword.arg is not None}
+        if len(named) != len(keywords):
+            raise ValueError("** isn't part of a rulebook")
+        match function:
+            case ast.Name(id="imported"):
+                return Reader(self.trust_code).imported(positional[0] if positional else "", named)
+            case ast.Name(id=name):
+                if name not in NAMES:
+                    raise ValueError(f"no rule is called {name!r}{nearest(name, NAMES)}")
+                return NAMES[name](*positional, **named)
+            case ast.Attribute(value=owner, attr=name):
+                if name not in METHODS:
+                    raise ValueError(f"no operation is called {name!r}{nearest(name, METHODS)}")
+                rule = self.value(owner)
+                if not isinstance(rule, Rule):
+                    raise ValueError(f"{name} is an operation on rules, and {ast.unparse(owner)!r} is none")
+                return getattr(rule, name)(*positional, **named)
+        raise ValueError(f"{ast.unparse(function)!r} can't be called in a rulebook")
+
+
+def from_python(text: str, trust_code: bool = False) -> Rulebook:
+    """The rulebook that an expression describes, without running it as Python."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError as error:
+        raise ValueError(f"line {error.lineno}: {error.msg}") from error
+    value = Evaluator(trust_code).value(tree.body)
+    if isinstance(value, Rulebook):
+        return value
+    raise ValueError("the expression should begin with Rulebook(")
+
+
+def imported_rulebook(path: str) -> Rulebook:
+    """The rulebook called `package.module:name`."""
+    try:
+        book = located(path)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"nothing is found at {path!r} ({error})") from error
+    if not isinstance(book, Rulebook):
+        raise ValueError(f"{path!r} is not a Rulebook but {type(book).__name__}")
+    return book
