@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -138,23 +137,7 @@ def canonical_schema(schema: str | Mapping[str, Any]) -> str:
             raise ValueError(
                 f"the schema refers to {entry!r} elsewhere: copy it into $defs and refer to it as #/$defs/…"
             )
-        patterns = (
-            [entry]
-            if key == "pattern" and isinstance(entry, str)
-            else list(entry)
-            if key == "patternProperties"
-            else []
-        )
-        for pattern in patterns:
-            check_pattern(pattern)
     return text
-
-
-def check_pattern(pattern: Any) -> None:
-    try:
-        re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise ValueError(f"the schema's pattern {pattern!r} can't be read: {error}") from error
 
 
 def entries(value: Any) -> Iterator[tuple[str, Any]]:
