@@ -25,7 +25,7 @@ def respond(
 ) -> Response:
     """A response of as many tokens as words, to a question whose answer is "4"."""
     meta = given.pop("meta", {})
-    problem = Problem("What is 2 + 2?", answer=given.pop("answer", "4"), id=given.pop("id", "q"), meta=meta)
+    problem = Problem("What is 2 + 2?", answer=given.pop("truth", "4"), id=given.pop("id", "q"), meta=meta)
     count = len(text.split()) if tokens is None else tokens
     return Response(problem, text, count, layout=layout or ThinkAnswer(), verify=verify, member=member, **given)
 

@@ -22,14 +22,14 @@ SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type"
     ],
 )
 def test_format_pays_for_keeping_any_layout(layout: str, kept: str, broken: str) -> None:
-    rule = Format(good=1, bad=-1, layout=layout)  # type: ignore[arg-type]
+    rule = Format(good=1, bad=-1, layout=layout)
     assert rule.score(batch(respond(kept), respond(broken), respond(kept, finished=False))).tolist() == [1, -1, -1]
     assert rule.range == (-1, 1)
 
 
 @pytest.mark.parametrize("layout", [Boxed(), FinalLine("=>"), Plain()])
 def test_the_sentence_of_a_free_layout_does_not_claim_that_nothing_else_may_be_written(layout: object) -> None:
-    said = Format(layout=layout).describe()  # type: ignore[arg-type]
+    said = Format(layout=layout).describe()
     assert "exactly" not in said
     assert said != Format().describe()
 
@@ -62,7 +62,7 @@ def test_equal_schemas_make_equal_rules_however_they_are_written() -> None:
 )
 def test_a_schema_that_could_fail_later_is_refused_at_once(schema: object, advice: str) -> None:
     with pytest.raises(ValueError, match=advice):
-        JsonFormat(schema)  # type: ignore[arg-type]
+        JsonFormat(schema)
 
 
 DATE = Matches(r"\d{4}-\d{2}-\d{2}", "the final answer is a date such as 2024-01-31", good=1, bad=-1)
@@ -98,6 +98,6 @@ def test_a_pattern_without_words_or_sense_is_refused(pattern: str, description: 
 
 def test_an_unknown_layout_or_passage_is_refused() -> None:
     with pytest.raises(ValueError, match="think-answer"):
-        Format(layout="thinkanswer")  # type: ignore[arg-type]
+        Format(layout="thinkanswer")
     with pytest.raises(ValueError, match="'answer'"):
-        JsonFormat(of="reply")  # type: ignore[arg-type]
+        JsonFormat(of="reply")

@@ -44,10 +44,10 @@ def test_spans_of_a_step_rule_point_into_the_whole_response() -> None:
 class Judged(StepRule):
     """Step scores as a process reward model would give them, read from the problem."""
 
-    name = "judged"  # type: ignore[assignment]
-    label = "Judged"  # type: ignore[assignment]
-    most = 10  # type: ignore[assignment]
-    step_range = (0.0, 1.0)  # type: ignore[assignment]
+    name = "judged"
+    label = "Judged"
+    most = 10
+    step_range = (0.0, 1.0)
 
     def step_scores(self, response: Response) -> Array | None:
         stored = response.problem.meta.get("steps")
@@ -104,4 +104,4 @@ def test_only_rules_that_score_steps_can_be_clipped_stepwise() -> None:
     from merf.rules.steps import ClippedSteps
 
     with pytest.raises(TypeError, match="single steps"):
-        ClippedSteps(Steps(), 0.5)  # type: ignore[arg-type]
+        ClippedSteps(Steps(), 0.5)
