@@ -275,7 +275,8 @@ class Reader:
 
     def construct(self, name: str, kind: Callable[..., Any], given: Form) -> Any:
         entries = {entry.name: entry for entry in fields(kind)} if is_dataclass(kind) else {}
-        check_keys(name, given, entries)
+        general = ("name", "then") if isinstance(kind, type) and issubclass(kind, Rule) else ()
+        check_keys(name, given, (*entries, *general))
         needed = [n for n, e in entries.items() if e.default is MISSING and e.default_factory is MISSING]
         missing = [n for n in needed if n not in given]
         if missing:
