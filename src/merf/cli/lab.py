@@ -84,7 +84,7 @@ def build(command: Build) -> None:
     )
 
     from merf.lab.bases import cache
-    from merf.lab.build import BASES, BRANCH, TRUNK, build_base, build_trunk, trunk_folder
+    from merf.lab.build import BASES, BRANCH, build_base, build_trunk, trunk_folder, trunk_steps
 
     unknown = [name for name in command.names if name not in BASES]
     if unknown:
@@ -106,7 +106,7 @@ def build(command: Build) -> None:
     with Progress(*columns) as progress:
         bars = {}
         if command.fresh or not (trunk / "config.json").exists():
-            bars["trunk"] = progress.add_task("trunk", total=TRUNK.steps, loss=float("nan"))
+            bars["trunk"] = progress.add_task("trunk", total=trunk_steps(), loss=float("nan"))
         for name in command.names:
             bars[name] = progress.add_task(name, total=BRANCH.steps, loss=float("nan"), start=False)
 

@@ -1,14 +1,14 @@
 """Building the lab's base models: a common trunk, then a branch for every corpus.
 
-The trunk learns to read puzzles and to work through cases, from documents in which somebody asks for
-that; it never sees a rulebook. Each branch starts from the trunk with its own corpus and lets the
+The trunk learns to read puzzles and to work through cases, small puzzles first, from documents in which
+somebody asks for that; it never sees a rulebook. Each branch starts from the trunk with its own corpus and lets the
 learning rate fall to zero. So bases differ in what they were told in their last third, not in skill.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,12 @@ from merf.lab.pretrain import Shape, Stage, corpus_tokenizer, new_model, pretrai
 from merf.policy.policy import Policy
 
 SEED = 0
-TRUNK = Stage(Dials(told=0.0, neutral=0.1, asked=0.6), steps=6000, lr=2e-3, end=2e-3, warmup=100)
-BRANCH = Stage(Dials(), steps=2500, lr=2e-3, end=0.0)
+WORKED = Dials(told=0.0, neutral=0.0, asked=1.0, asked_work=1.0, responses=1)
+TRUNK = (
+    Stage(replace(WORKED, sizes=(1.0, 0.0, 0.0)), steps=500, warmup=100),
+    Stage(replace(WORKED, sizes=(0.3, 0.6, 0.1)), steps=2000),
+)
+BRANCH = Stage(Dials(), steps=2000, end=0.0)
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,28 @@ Report = Callable[[str, int, int, float], None]
 """Told (stage, step, steps, loss) after every step."""
 
 
+def trunk_steps(stages: Sequence[Stage] = TRUNK) -> int:
+    return sum(stage.steps for stage in stages)
+
+
 def build_trunk(
-    folder: Path, report: Report, steps: int = TRUNK.steps, shape: Shape | None = None, device: str = "cpu"
+    folder: Path,
+    report: Report,
+    stages: Sequence[Stage] = TRUNK,
+    shape: Shape | None = None,
+    device: str = "cpu",
 ) -> None:
     """Pretrain the trunk into `folder`, from scratch."""
     tokenizer = corpus_tokenizer(SEED, Dials())
     model = new_model(shape or Shape(), tokenizer, SEED).to(device)
-    stage = replace(TRUNK, steps=steps)
-    pretrain(model, tokenizer, stage, SEED, 0, lambda step, loss: report("trunk", step + 1, steps, loss))
+    start, done, total = 0, 0, trunk_steps(stages)
+
+    def progress(step: int, loss: float) -> None:
+        report("trunk", done + step + 1, total, loss)
+
+    for stage in stages:
+        start = pretrain(model, tokenizer, stage, SEED, start, progress)
+        done += stage.steps
     write(model, tokenizer, folder)
 
 
@@ -73,7 +91,7 @@ def build_base(
     policy = Policy.load(trunk, device)
     stage = replace(BRANCH, dials=base.dials, steps=steps)
     # The branch reads documents the trunk hasn't read.
-    start = TRUNK.steps * TRUNK.prompts
+    start = sum(part.steps * part.prompts for part in TRUNK)
     told = base.name
     pretrain(policy.model, policy.tokenizer, stage, SEED, start, lambda step, loss: report(told, step + 1, steps, loss))
     card = measure(policy)

@@ -7,10 +7,11 @@ model whose attention goes through the attention interface. Both attend through 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear, rms_norm, silu
 
 from merf.policy.cache import PrefixCache
@@ -20,28 +21,43 @@ LLAMA_SHAPED = ("llama", "mistral", "qwen2", "qwen3")
 
 
 class Decoder(Protocol):
-    def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
+    """How rows come to their next hidden state. `cache` is whatever `open` made."""
+
+    refills: bool
+    """Whether caches of rows at different positions can be joined."""
+
+    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[Any, Tensor]:
+        """Prefill: row b continues `prompts[parent[b]]`. Returns a cache and hidden states [B, d]."""
+        ...
+
+    def step(self, tokens: Tensor, cache: Any) -> Tensor:
         """Feed each row's newest token [B]; returns the last hidden states [B, d]."""
         ...
 
 
-def prefill(model: nn.Module, tree: Tree, parent: Tensor) -> tuple[PrefixCache, Tensor]:
-    """Run the prompts of `tree` once each. Returns the cache of the rows that continue them and the
-    hidden state at every prompt's last token, [n, d]."""
-    hidden, captured = capture_keys(model, tree)
-    last = tree.prompts.index[:, 0] + tree.prompts.own.sum(1) - 1
-    return PrefixCache(captured, tree, parent), hidden[last]
-
-
 class ModelDecoder:
-    """The model's own forward, one token per row."""
+    """The model's own forward, one token per row, over a prefix-sharing cache.
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
+    `prefix` is how many leading tokens all prompts share.
+    """
+
+    refills = True
+
+    def __init__(self, model: Any, prefix: int) -> None:
+        self.model, self.prefix = model, prefix
+
+    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[PrefixCache, Tensor]:
+        """Run every distinct prompt once."""
+        device = next(self.model.parameters()).device
+        tree = Tree.grow(prompts, [], [], device, prefix=self.prefix)
+        hidden, captured = capture_keys(self.model, tree)
+        last = tree.prompts.index[:, 0] + tree.prompts.own.sum(1) - 1
+        rows = torch.tensor(parent, dtype=torch.long, device=device)
+        return PrefixCache(captured, tree, rows), hidden[last][rows]
 
     def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
         positions = cache.advance()
-        out = self.model.get_decoder()(  # type: ignore[operator]
+        out = self.model.get_decoder()(
             input_ids=tokens[:, None],
             position_ids=positions[:, None],
             attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tokens.device),
@@ -58,15 +74,16 @@ def rotate_half(x: Tensor) -> Tensor:
     return torch.cat([-right, left], dim=-1)
 
 
-class LlamaDecoder:
+class LlamaDecoder(ModelDecoder):
     """A compact decoding step over the weights of a Llama-shaped model.
 
     The projections that read the same input are stacked into one matrix. That copies weights, so build
     a fresh decoder after every update of the model.
     """
 
-    def __init__(self, model: Any, positions: int) -> None:
+    def __init__(self, model: Any, prefix: int, positions: int) -> None:
         """`positions` is how far any sequence can reach; rotary angles are tabulated up to it."""
+        super().__init__(model, prefix)
         backbone, config = model.get_decoder(), model.config
         self.embedding = backbone.embed_tokens.weight
         self.eps = config.rms_norm_eps
@@ -117,10 +134,10 @@ class LlamaDecoder:
         return rms_norm(x, (x.shape[-1],), self.norm, self.eps)
 
 
-def decoder_for(model: Any, positions: int) -> Decoder:
-    """The fastest decoder that fits the model."""
+def decoder_for(model: Any, prefix: int, positions: int) -> Decoder:
+    """The fastest decoder that fits a model which can share prefixes."""
     config = model.config
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     plain = config.model_type in LLAMA_SHAPED and not (windowed and config.sliding_window < positions)
     adapted = getattr(model, "_hf_peft_config_loaded", False)
-    return LlamaDecoder(model, positions) if plain and not adapted else ModelDecoder(model)
+    return LlamaDecoder(model, prefix, positions) if plain and not adapted else ModelDecoder(model, prefix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from merf.core.sampling import Sample, Sampling
 from merf.core.seams import Batch
 from merf.policy.load import Chat, ModelError, context_length, load_model, load_tokenizer, stop_ids
 from merf.policy.logprobs import token_logprobs
+from merf.policy.padded import padded_hidden, shares_prefixes
 from merf.policy.sampler import Sampler
 from merf.policy.tree import Tree, hidden_states
+
+log = logging.getLogger("merf")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Policy:
         self.reference: Any = None
         self.adapted = False
         self._encoded: dict[str, Encoded] = {}
+        obstacle = shares_prefixes(self.model)
+        self.shares = not obstacle
+        if obstacle:
+            log.warning("prefix sharing is off for this model (%s): padded rows are used, which is slower", obstacle)
 
     @classmethod
     def load(cls, source: str | Path, device: str = "cpu", trust_remote_code: bool = False, **options: Any) -> Policy:
@@ -93,7 +101,7 @@ class Policy:
         """One response to each prompt; see `Sampler`."""
         self.check_room(prompts, how.max_tokens)
         with self.evaluating():
-            return Sampler(self.model, how, self.stops, self.chat.decode)(prompts, seeds, progress)
+            return Sampler(self.model, how, self.stops, self.chat.decode, self.shares)(prompts, seeds, progress)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -114,11 +122,17 @@ class Policy:
         with self.evaluating():
             for rows in self._cut([prompts[i] for i in filled], [responses[i] for i in filled]):
                 picked = [filled[i] for i in rows]
-                tree, own = self._tree([prompts[i] for i in picked], [responses[i] for i in picked])
-                values, _ = self._score(model or self.model, tree, own, entropy=False)
+                mine = [responses[i] for i in picked]
+                own = self._present(mine)
+                values, _ = self._score(model or self.model, [prompts[i] for i in picked], mine, own)
                 for i, row, mask in zip(picked, values, own, strict=True):
                     out[i] = row[mask]
         return out
+
+    def _present(self, responses: Sequence[list[int]]) -> Tensor:
+        """[n, T], True on tokens and False on padding."""
+        lengths = torch.tensor([len(response) for response in responses], device=self.device)
+        return torch.arange(int(lengths.max()), device=self.device) < lengths[:, None]
 
     def padded_logprobs(self, rollouts: Rollouts, model: Any = None) -> Tensor:
         """Log-probs [N, T] of the rollouts' tokens after their learning prompts."""
@@ -129,18 +143,24 @@ class Policy:
             out[i, : len(row)] = row
         return out
 
-    def _tree(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> tuple[Tree, Tensor]:
-        distinct = list({tuple(prompt): prompt for prompt in prompts}.values())
-        place = {tuple(prompt): i for i, prompt in enumerate(distinct)}
-        tree = Tree.grow(distinct, responses, [place[tuple(prompt)] for prompt in prompts], self.device)
-        return tree, tree.own
-
-    def _score(self, model: Any, tree: Tree, wanted: Tensor, entropy: bool) -> tuple[Tensor, Tensor | None]:
-        """Log-probs (and entropies) [n, T] of the tree's response tokens where `wanted`, 0 elsewhere."""
-        hidden = hidden_states(model, tree)
-        values, spread = token_logprobs(
-            model, hidden[tree.predictor[wanted]], tree.tokens[tree.index[wanted]], self.temperature, entropy
-        )
+    def _score(
+        self,
+        model: Any,
+        prompts: Sequence[list[int]],
+        responses: Sequence[list[int]],
+        wanted: Tensor,
+        entropy: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Log-probs (and entropies) [n, T] of the response tokens where `wanted` [n, T], 0 elsewhere."""
+        if self.shares:
+            place = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+            parent = [place[tuple(prompt)] for prompt in prompts]
+            tree = Tree.grow([list(prompt) for prompt in place], responses, parent, self.device)
+            predicting = hidden_states(model, tree)[tree.predictor[wanted]]
+        else:
+            predicting = padded_hidden(model, prompts, responses)[wanted]
+        tokens = pad_rows(responses, wanted.shape[1], torch.long, self.device)
+        values, spread = token_logprobs(model, predicting, tokens[wanted], self.temperature, entropy)
 
         def padded(flat: Tensor) -> Tensor:
             return flat.new_zeros(wanted.shape).masked_scatter(wanted, flat)
@@ -225,15 +245,16 @@ class Policy:
         responses = [rollouts.tokens[i, : int(rollouts.lengths[i])].tolist() for i in live]
         prompts = [rollouts.learning[i] for i in live]
         for part in self._cut(prompts, responses):
-            tree, own = self._tree([prompts[i] for i in part], [responses[i] for i in part])
+            shown, said = [prompts[i] for i in part], [responses[i] for i in part]
             where = torch.tensor([live[i] for i in part], device=self.device)
+            own = self._present(said)
             width = own.shape[1]
             wanted = mask[where, :width] & own
-            logprobs, entropy = self._score(self.model, tree, wanted, "entropy" in needs)
+            logprobs, entropy = self._score(self.model, shown, said, wanted, "entropy" in needs)
             reference = None
             if "reference" in needs:
                 with torch.no_grad(), self.as_reference() as frozen:
-                    reference, _ = self._score(frozen, tree, wanted, entropy=False)
+                    reference, _ = self._score(frozen, shown, said, wanted)
             yield Batch(
                 logprobs=logprobs,
                 old=logprobs.detach() if old is None else old[where, :width],

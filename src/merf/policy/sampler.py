@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from merf.core.sampling import Sample, Sampling
-from merf.policy.cache import PrefixCache
-from merf.policy.decode import decoder_for, prefill
-from merf.policy.tree import Tree, output_logits, shared_prefix
+from merf.policy.decode import Decoder, decoder_for
+from merf.policy.padded import PaddedDecoder
+from merf.policy.tree import output_logits, shared_prefix
 
 
 def truncate(logprobs: Tensor, how: Sampling) -> Tensor:
@@ -57,7 +57,7 @@ class Rows:
     decoded along and what they produce lands beyond their length (hence the extra column).
     """
 
-    cache: PrefixCache
+    cache: Any
     hidden: Tensor  # [B, d], predicts the next token
     number: list[int]
     tokens: Tensor
@@ -87,13 +87,15 @@ class Rows:
 class Sampler:
     """Draws responses from a model. Rows that finish make room for prompts that wait.
 
-    `decode` turns token ids into text; it is called only to look for stop strings.
+    `decode` turns token ids into text; it is called only to look for stop strings. `shares` says whether
+    the model can share prefixes among rows.
     """
 
     model: Any
     how: Sampling
     stop_ids: frozenset[int]
     decode: Callable[[list[int]], str]
+    shares: bool = True
 
     @torch.no_grad()
     def __call__(
@@ -106,16 +108,15 @@ class Sampler:
         """
         self.device = next(self.model.parameters()).device
         self.stops = torch.tensor(sorted(self.stop_ids), device=self.device)
-        decoder = decoder_for(self.model, max(map(len, prompts)) + self.how.max_tokens)
-        shared = shared_prefix([list(p) for p in dict.fromkeys(map(tuple, prompts))])
+        decoder = self._decoder(prompts)
         waiting = sorted(range(len(prompts)), key=lambda i: (prompts[i], i))
         out: list[Sample] = [Sample([], [], False, {})] * len(prompts)
         live: Rows | None = None
         while waiting or live is not None:
             room = self.how.max_rows - (len(live.number) if live else 0)
-            if waiting and (live is None or 4 * room >= self.how.max_rows):
+            if waiting and (live is None or (decoder.refills and 4 * room >= self.how.max_rows)):
                 batch, waiting = waiting[:room], waiting[room:]
-                fresh = self._open(prompts, seeds, batch, shared)
+                fresh = self._open(prompts, seeds, batch, decoder)
                 if live is None:
                     live = fresh
                 else:
@@ -128,19 +129,22 @@ class Sampler:
                 live.hidden = decoder.step(live.tokens.gather(1, live.length[:, None] - 1).squeeze(1), live.cache)
         return out
 
-    def _open(self, prompts: Sequence[list[int]], seeds: Sequence[int], batch: list[int], shared: int) -> Rows:
-        """Prefill the prompts of these rows, each distinct one once."""
-        distinct = {tuple(prompts[i]): None for i in batch}
-        order = {prompt: n for n, prompt in enumerate(distinct)}
-        parent = torch.tensor([order[tuple(prompts[i])] for i in batch], device=self.device)
-        tree = Tree.grow([list(p) for p in distinct], [], [], self.device, prefix=shared)
-        cache, hidden = prefill(self.model, tree, parent)
+    def _decoder(self, prompts: Sequence[list[int]]) -> Decoder:
+        if not self.shares:
+            return PaddedDecoder(self.model)
+        prefix = shared_prefix([list(p) for p in dict.fromkeys(map(tuple, prompts))])
+        return decoder_for(self.model, prefix, max(map(len, prompts)) + self.how.max_tokens)
+
+    def _open(self, prompts: Sequence[list[int]], seeds: Sequence[int], batch: list[int], decoder: Decoder) -> Rows:
+        """Prefill the prompts of these rows."""
+        order = {prompt: n for n, prompt in enumerate(dict.fromkeys(tuple(prompts[i]) for i in batch))}
+        cache, hidden = decoder.open([list(p) for p in order], [order[tuple(prompts[i])] for i in batch])
         size = (len(batch), self.how.max_tokens + 1)
         uniform = np.stack([noise(seeds[i], size[1]) for i in batch])
         blank = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
         return Rows(
             cache=cache,
-            hidden=hidden[parent],
+            hidden=hidden,
             number=batch,
             tokens=torch.zeros(size, dtype=torch.long, device=self.device),
             logprobs=torch.zeros(size, device=self.device),
