@@ -1,0 +1,81 @@
+"""The comparison's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from merf.evaluate.passk import pass_at_k
+from merf.evaluate.statistics import bootstrap, paired
+from merf.report.live import ArmView, sparkline
+from merf.report.runs import headline, table
+
+
+def test_the_table_states_final_accuracies_differences_and_steps(arms):
+    header, rows = table(arms)
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    assert cells[0]["accuracy without motivation"].startswith("0.61")
+    assert cells[1]["difference to the first arm, without"].startswith("0.21")
+    assert cells[0]["difference to the first arm, without"] == ""
+    assert cells[1]["steps to the first arm's final accuracy"] == "2, 2, 2"
+    assert cells[0]["sampled tokens"] == "400"
+    assert cells[0]["seconds"] == "12"
+
+
+def test_the_headline_says_what_was_measured_and_cautions_about_few_seeds(arms):
+    text = headline(arms)
+    assert "RLVR ends at 0.61" in text
+    assert "difference +0.21" in text
+    assert text.endswith("3 seeds decide nothing.")
+
+
+def test_intervals_need_three_values_and_contain_the_mean():
+    assert np.isnan(bootstrap([0.1, 0.2]).low)
+    found = bootstrap([0.1, 0.3, 0.2, 0.25, 0.15])
+    assert found.low <= found.mean <= found.high
+    assert bootstrap([0.5] * 4).low == bootstrap([0.5] * 4).high == 0.5
+    assert bootstrap([]).n == 0
+
+
+def test_paired_differences_use_the_pairing():
+    found = paired([1.1, 2.1, 3.1, 4.1, 5.1], [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert found.mean == pytest.approx(0.1)
+    assert found.high - found.low < 1e-6
+
+
+def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say():
+    """300 samples of ten normal values: BCa at this size covers about 90 %; fewer than 84 % or all 300 covered
+    would happen by chance less than once in 1,000 tries, and the seed is fixed."""
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(300):
+        found = bootstrap(rng.normal(size=10))
+        hits += found.low <= 0 <= found.high
+    assert 0.84 * 300 <= hits < 300
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(8, 0, 1), (8, 8, 8), (8, 3, 1), (8, 3, 4), (10, 1, 10), (200, 7, 64)])
+def test_pass_at_k_equals_the_count_of_subsets(n, c, k):
+    from math import comb
+
+    assert pass_at_k([c], n, k) == pytest.approx(1 - comb(n - c, k) / comb(n, k))
+
+
+def test_pass_at_k_needs_k_samples():
+    with pytest.raises(ValueError, match="draw at least k"):
+        pass_at_k([1], 4, 8)
+
+
+def test_sparklines_show_recent_values_in_their_range():
+    assert sparkline([0.0, 1.0]) == "▁█"
+    assert len(sparkline([0.5] * 100)) == 24
+    assert sparkline([-5, 5]) == "▁█"
+
+
+def test_a_view_takes_in_every_kind_of_record():
+    view = ArmView("MeRF", 10)
+    view.take("step", {"step": 3, "reward": 1.0})
+    view.take("evaluation", {"mode": "bare", "accuracy": 0.5})
+    view.take("warning", {"text": "careful"})
+    view.take("status", {"state": "done"})
+    assert (view.done, view.evaluations["bare"], view.warnings, view.state) == (4, [0.5], ["careful"], "done")
