@@ -125,9 +125,11 @@ class Responses(Sequence[Response]):
 
     def groups(self) -> Iterator[NDArray[np.intp]]:
         """The row numbers of each group, in order of first appearance."""
-        _, first = np.unique(self.group, return_index=True)
-        for number in self.group[np.sort(first)]:
-            yield np.flatnonzero(self.group == number)
+        if not len(self.group):
+            return
+        order = np.argsort(self.group, kind="stable")
+        cuts = np.flatnonzero(np.diff(self.group[order])) + 1
+        yield from sorted(np.split(order, cuts), key=lambda rows: int(rows[0]))
 
 
 @dataclass(frozen=True)
