@@ -1,0 +1,83 @@
+"""Problems with verifiers: `get` makes a task from its name, `names` lists them.
+
+    >>> from merf.tasks import get
+    >>> task = get("countdown", numbers=(3, 3))
+    >>> problem = next(task.problems("train", seed=0))
+    >>> task.verify(problem, problem.meta["solution"]).correct
+    True
+
+Each task's module is imported when the task is first asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from merf.core.layout import layout_named
+
+if TYPE_CHECKING:
+    from merf.tasks.facts import DescribedTask
+
+TASKS: dict[str, str] = {
+    "knights-knaves": "merf.tasks.knights_knaves:KnightsKnaves",
+    "countdown": "merf.tasks.countdown:Countdown",
+    "code": "merf.tasks.code:Code",
+    "sql": "merf.tasks.sql:Sql",
+    "math": "merf.tasks.data:math",
+    "gsm8k": "merf.tasks.data:gsm8k",
+    "multiple-choice": "merf.tasks.data:multiple_choice",
+}
+"""Task names and who makes them, as `module:callable`."""
+
+FAMILIES: dict[str, str] = {"rg": "merf.tasks.gym:Gym", "data": "merf.tasks.data:Data"}
+"""`family:member` names and who makes them; the member is the callable's first argument."""
+
+
+def names() -> list[str]:
+    """Every name `get` knows by itself; `data:PATH` comes on top."""
+    from merf.tasks.gym_table import table
+
+    return [*TASKS, *(f"rg:{name}" for name in table())]
+
+
+def get(name: str, **options: Any) -> DescribedTask:
+    """The task called `name` with its options (difficulty dials, data columns…); `layout` may be a layout's name.
+
+    Raises KeyError for an unknown name and ValueError for an unknown option, each with the nearest valid one.
+    """
+    family, colon, member = name.partition(":")
+    members: list[str] = []
+    if colon and family in FAMILIES:
+        maker = load(FAMILIES[family])
+        members.append(member)
+    elif name in TASKS:
+        maker = load(TASKS[name])
+    else:
+        raise KeyError(f"there is no task {name!r}{nearest(name, [*names(), *(f'{f}:' for f in FAMILIES)])}")
+    accepted = inspect.signature(maker).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        for option in options:
+            if option not in accepted:
+                raise ValueError(f"task {name!r} has no option {option!r}{nearest(option, accepted)}")
+    if isinstance(options.get("layout"), str):
+        options["layout"] = layout_named(options["layout"])
+    task: DescribedTask = maker(*members, **options)
+    return task
+
+
+def load(home: str) -> Callable[..., Any]:
+    """The object at `module:name`."""
+    module, _, name = home.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def nearest(wrong: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    """`; did you mean 'x'?`, or a list of what there is."""
+    known = list(known)
+    close = difflib.get_close_matches(wrong, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"

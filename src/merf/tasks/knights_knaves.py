@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from merf.core.layout import Layout, ThinkAnswer
 from merf.core.problem import Problem
 from merf.core.response import Verdict
 from merf.core.seeds import derive
+from merf.tasks.facts import Dial, Facts
 
 Statement = tuple[Any, ...]
 """("telling-truth", i), ("lying", i), ("not", s), ("and" | "or" | "->" | "<=>", s, s): reasoning-gym's form."""
@@ -134,6 +135,12 @@ class KnightsKnaves:
     names: tuple[str, ...] = NAMES
     name: str = "knights-knaves"
     layout: Layout = ThinkAnswer()
+
+    facts: ClassVar[Facts] = Facts(
+        verifier="one role for each person, all right",
+        partial="share of the roles that are right",
+        dials=(Dial("people", "2 to 8 people"),),
+    )
 
     def __post_init__(self) -> None:
         low, high = self.people
