@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a model on a task",
     "compare": "train several arms side by side and compare them",
     "describe": "print a rulebook as a model reads it, in every style",
+    "tasks": "list the tasks, or show problems of one",
     "lab": "build and inspect the lab's base models",
 }
 """Command names and what they do. Command `x` is `merf.cli.x:main`, taking the arguments after its name."""
