@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from merf.core.seams import Batch
 from merf.policy.load import Chat, ModelError, context_length, load_model, load_tokenizer, stop_ids
 from merf.policy.logprobs import token_logprobs
 from merf.policy.padded import padded_hidden, shares_prefixes
+from merf.policy.remote import RemoteEngine
 from merf.policy.sampler import Sampler
 from merf.policy.tree import Tree, hidden_states
 
@@ -49,6 +51,7 @@ class Policy:
         self.temperature = 1.0
         self.reference: Any = None
         self.adapted = False
+        self.engine: RemoteEngine | None = None
         self._encoded: dict[str, Encoded] = {}
         obstacle = shares_prefixes(self.model)
         self.shares = not obstacle
@@ -98,10 +101,30 @@ class Policy:
         seeds: Sequence[int],
         progress: Callable[[int], None] = lambda tokens: None,
     ) -> list[Sample]:
-        """One response to each prompt; see `Sampler`."""
+        """One response to each prompt; see `Sampler`, or `RemoteEngine` where one is in use."""
         self.check_room(prompts, how.max_tokens)
+        if self.engine is not None:
+            return self.engine(prompts, how, seeds, progress)
         with self.evaluating():
             return Sampler(self.model, how, self.stops, self.chat.decode, self.shares)(prompts, seeds, progress)
+
+    def use_server(self, url: str, model: str, speaks: Literal["tokens", "text"], folder: Path) -> None:
+        """Sample from a server instead; it is given the present weights through `folder` before every step."""
+
+        def score(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> list[list[float]]:
+            return [row.tolist() for row in self.logprobs(prompts, responses)]
+
+        end = self.tokenizer.eos_token_id
+        self.engine = RemoteEngine(url, model, self.chat.encode, self.chat.decode, score, end, speaks)
+        self.published = folder
+
+    def publish(self, step: int) -> None:
+        """Let the server, if there is one, sample with the present weights."""
+        if self.engine is not None:
+            folder = self.published / f"step-{step}"
+            self.save(folder)
+            self.engine.load(str(folder))
+            shutil.rmtree(self.published / f"step-{step - 1}", ignore_errors=True)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

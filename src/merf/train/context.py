@@ -33,6 +33,7 @@ class StepContext:
 
     def begin(self, progress: Progress) -> None:
         self.progress, self.round = progress, 0
+        self.policy.publish(progress.step)
 
     def frame(self, problem: Problem, member: int) -> Prompt:
         r = self.recipe
@@ -76,7 +77,11 @@ class StepContext:
             member=list(member),
             trajectory=np.arange(len(prompts)),
             source=["policy"] * len(prompts),
-            extras={"entropy": pad_rows([s.extras["entropy"] for s in samples], width, torch.float32, device)},
+            extras={
+                name: pad_rows([s.extras[name] for s in samples], width, torch.float32, device)
+                for name in sorted(how.record)
+                if all(name in s.extras for s in samples)  # servers record nothing
+            },
         )
 
     def sample_all(self, prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]) -> list[tuple[Sample, str]]:

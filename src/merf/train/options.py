@@ -71,6 +71,18 @@ class ObjectiveOptions:
 
 
 @dataclass(frozen=True)
+class ServerOptions:
+    """Sample from a server instead of this process: vLLM, SGLang, or `transformers serve`."""
+
+    url: str = ""
+    """Address up to and including /v1; empty samples here."""
+    model: str = "default"
+    """The name the server serves the model under."""
+    speaks: Literal["tokens", "text"] = "tokens"
+    """Whether the server takes and returns token ids, or only text."""
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """One training run."""
 
@@ -84,6 +96,7 @@ class TrainOptions:
     motivation: MotivationOptions = field(default_factory=MotivationOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    server: ServerOptions = field(default_factory=ServerOptions)
     optimizer: AdamW = field(default_factory=lambda: AdamW(lr=3e-4, warmup=5))
     steps: int = 60
     problems: int = 16

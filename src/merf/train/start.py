@@ -42,6 +42,8 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
     policy = Policy.load(model, options.device, options.trust_remote_code)
     if options.lora_rank:
         policy.add_adapters(options.lora_rank, options.seed)
+    if options.server.url:
+        policy.use_server(options.server.url, options.server.model, options.server.speaks, folder / "served")
     for mode in plan.prompts.values():
         policy.check_room([policy.encode(mode(problem)).ids for problem in plan.problems], options.max_tokens)
 
