@@ -32,9 +32,9 @@ class Gated(Operation):
         for inner in gates_inside(self.rule):
             if True not in truths(self.condition & inner.condition):
                 raise ValueError(
-                    f"contradictory gates on {self.rule.name!r}: it counts only if "
-                    f"{self.condition.clause('full', 0)}, but inside only if {inner.condition.clause('full', 0)}, "
-                    "which never happens together: drop one of them"
+                    f"contradictory gates on {self.rule.name!r}: outside, it counts only if "
+                    f"{self.condition.clause('full', 0)}; inside, only if {inner.condition.clause('full', 0)}; "
+                    "these never hold together, so drop one of them"
                 )
 
     def score(self, responses: Responses) -> Array:

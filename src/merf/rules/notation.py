@@ -558,6 +558,8 @@ class Evaluator:
                 return value
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 return tuple(self.value(item) for item in items)
+            case ast.Dict(keys=keys, values=values) if None not in keys:
+                return {self.value(key): self.value(value) for key, value in zip(keys, values, strict=True) if key}
             case ast.UnaryOp(op=op, operand=inner) if type(op) in UNARY:
                 return UNARY[type(op)](self.algebraic(inner))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:

@@ -69,10 +69,10 @@ class Rule(ABC):
         self.check()
         low, high = self.range
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError(f"{type(self).__name__} would pay from {low} to {high}: use smaller numbers")
+            raise ValueError(f"{self.name!r} would pay from {low} to {high}: use smaller numbers")
         if not low < high:
             raise ValueError(
-                f"{type(self).__name__} would pay every response {low:g}, so it can't tell any two apart: "
+                f"{self.name!r} would pay every response {low:g}, so it can't tell any two apart: "
                 "change its numbers, or leave it out"
             )
 
