@@ -128,6 +128,7 @@ MIXED = batch(RIGHT, RIGHT, RIGHT, WRONG, WRONG, WRONG, group=GROUPS)
         (solved(0.5), [1, 1, 1, 1, 0, 0]),
         (solved(1), [1, 1, 0, 0, 0, 0]),
         (best_groups(0.1, by=-Correct()), [0, 0, 0, 0, 1, 1]),
+        (best_groups(0.1), [1, 1, 0, 0, 0, 0]),
     ],
 )
 def test_group_conditions_hold_for_whole_questions(condition: object, held: list[float]) -> None:

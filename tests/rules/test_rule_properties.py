@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from rule_samples import HOSTILE, LAYOUTS, RIGHT, UNKNOWN, UNREADABLE, WRONG, batch, respond, thought
@@ -257,6 +258,7 @@ def test_an_affine_change_is_invisible_after_group_normalisation(
     assert np.allclose(plainly, affine, atol=1e-4, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_ten_megabytes_are_scored_like_any_other_text() -> None:
     from merf import FreshSteps, JsonFormat, Matches, NoRepetition, Overlap, Script
     from merf.rules.notation import RULES

@@ -330,8 +330,8 @@ def hardest(share: float) -> Condition:
     return Standing(share, best=False)
 
 
-def best_groups(share: float, by: Rule) -> Condition:
-    """The batch's questions whose responses score highest on average by a rule of your own."""
+def best_groups(share: float, by: Rule | None = None) -> Condition:
+    """The batch's questions whose responses score highest on average by a rule, or else by being right."""
     return Standing(share, by=by)
 
 

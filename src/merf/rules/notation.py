@@ -321,7 +321,8 @@ class Reader:
                 return build(key, {}, partial(of_share, data[key]))
         if "best_groups" in data:
             check_keys("best_groups", data, ("best_groups", "by"))
-            return build("best_groups", {}, lambda: best_groups(data["best_groups"], self.rule(data.get("by"))))
+            by = self.rule(data["by"]) if "by" in data else None
+            return build("best_groups", {}, lambda: best_groups(data["best_groups"], by))
         for key, join in (("all", operator.and_), ("any", operator.or_)):
             if key in data:
                 check_keys(key, data, (key,))

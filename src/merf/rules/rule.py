@@ -299,14 +299,16 @@ def check_fields(value: Any) -> None:
     kind = type(value).__name__
     for entry in fields(value):
         given = getattr(value, entry.name)
-        if entry.type == "Rule":
+        # Annotations are text where the module postpones them, and types where it does not.
+        wanted = entry.type if isinstance(entry.type, str) else getattr(entry.type, "__name__", str(entry.type))
+        if wanted == "Rule":
             must_be_rule(given)
-        elif entry.type in ("float", "float | None", "int"):
-            if given is None and entry.type == "float | None":
+        elif wanted in ("float", "float | None", "int"):
+            if given is None and wanted == "float | None":
                 continue
             if isinstance(given, bool) or not isinstance(given, Real):
                 raise TypeError(f"{kind}: {entry.name}={given!r} should be a number")
             if not math.isfinite(given):
                 raise ValueError(f"{kind}: {entry.name}={given} can't be paid or compared with: give a finite number")
-            if entry.type == "int" and not isinstance(given, Integral):
+            if wanted == "int" and not isinstance(given, Integral):
                 raise TypeError(f"{kind}: {entry.name}={given!r} should be a whole number")
