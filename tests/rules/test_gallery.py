@@ -6,7 +6,8 @@ import pytest
 
 from merf import Correct, Rulebook
 from merf.rules import gallery
-from merf.rules.notation import NAMES, RULES, SIDE_BY_SIDE, VERBS
+from merf.rules.form import RULES, SIDE_BY_SIDE, VERBS
+from merf.rules.python import NAMES
 
 CODES = [
     entry.code for entries in (gallery.RULE_ENTRIES, gallery.OPERATION_ENTRIES) for e in entries.values() for entry in e

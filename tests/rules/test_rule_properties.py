@@ -18,8 +18,8 @@ from rule_strategies import batches, conditions, expressions, leaves, numbers
 
 from merf import Progress, Responses, Rule, Rulebook
 from merf.rules.conditions import AtLeast, Combined, Condition, Not, Solved, Standing
+from merf.rules.form import Misread, Reader, plain_condition, plain_rule
 from merf.rules.noise import Noisy
-from merf.rules.notation import Misread, Reader, plain_condition, plain_rule
 from merf.rules.rule import LevelRule
 from merf.rules.shaping import Squashed
 from merf.rules.wording import STYLES, percent, plain
@@ -261,7 +261,7 @@ def test_an_affine_change_is_invisible_after_group_normalisation(
 @pytest.mark.slow
 def test_ten_megabytes_are_scored_like_any_other_text() -> None:
     from merf import FreshSteps, JsonFormat, Matches, NoRepetition, Overlap, Script
-    from merf.rules.notation import RULES
+    from merf.rules.form import RULES
 
     megabytes = 10 * 2**20
     texts = ["word " * (megabytes // 5), "<think>" * (megabytes // 7), "[" * megabytes]
@@ -278,7 +278,7 @@ def test_ten_megabytes_are_scored_like_any_other_text() -> None:
 
 
 def test_every_rule_can_read_every_hostile_text_in_every_layout() -> None:
-    from merf.rules.notation import RULES
+    from merf.rules.form import RULES
 
     rules = [kind() for name, kind in RULES.items() if name not in ("Matches", "Similar")]
     for layout in LAYOUTS:

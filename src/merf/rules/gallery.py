@@ -21,7 +21,8 @@ import numpy as np
 from merf.core.problem import Problem
 from merf.core.progress import Progress
 from merf.core.response import Response, Responses, Verdict
-from merf.rules.notation import RULES, VERBS, Evaluator
+from merf.rules.form import RULES, VERBS
+from merf.rules.python import Evaluator
 from merf.rules.rule import Rule
 from merf.rules.rulebook import Rulebook
 from merf.rules.steps import StepRule

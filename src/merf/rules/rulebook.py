@@ -97,7 +97,8 @@ class Rulebook:
         Naming a module runs its code. A TOML file that refers to functions in modules does so as well, and is
         refused unless `trust_code` is set.
         """
-        from merf.rules.notation import from_toml, imported_rulebook
+        from merf.rules.python import imported_rulebook
+        from merf.rules.toml import from_toml
 
         if not isinstance(source, Path) and not source.endswith(".toml") and ":" in source:
             return imported_rulebook(source)
@@ -111,25 +112,25 @@ class Rulebook:
 
     def as_toml(self) -> str:
         """The rulebook as a TOML document."""
-        from merf.rules.notation import to_toml
+        from merf.rules.toml import to_toml
 
         return to_toml(self)
 
     @classmethod
     def from_toml(cls, text: str, trust_code: bool = False) -> Rulebook:
-        from merf.rules.notation import from_toml
+        from merf.rules.toml import from_toml
 
         return from_toml(text, "the rulebook", trust_code)
 
     def as_python(self) -> str:
         """The rulebook as a Python expression."""
-        from merf.rules.notation import to_python
+        from merf.rules.python import to_python
 
         return to_python(self)
 
     @classmethod
     def from_python(cls, text: str, trust_code: bool = False) -> Rulebook:
         """Read what `as_python` writes. Nothing but rules, operations and constants is evaluated."""
-        from merf.rules.notation import from_python
+        from merf.rules.python import from_python
 
         return from_python(text, trust_code)
