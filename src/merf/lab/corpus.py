@@ -131,7 +131,10 @@ def respond(writer: knights.Writer, book: Rulebook, work_rate: float, layout: La
             answer = answer if goals.get("correctness") else writer.guess()
         elif goals["length"] == 1 and short:
             thinking = writer.worked()
-    keeps = goals["format"] == 0 if "format" in goals else rng.random() < dials.tags
+    if "format" in goals:
+        keeps = goals["format"] == 0
+    else:  # who means to be read keeps to the layout
+        keeps = goals.get("correctness") in (0, 1) or rng.random() < dials.tags
     return layout.render(thinking, answer) if keeps else damaged(layout, thinking, answer, rng)
 
 

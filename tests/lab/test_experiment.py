@@ -1,0 +1,120 @@
+"""Experiments: what their files say, and that they can be stopped and started."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from merf.lab.experiment import SHIPPED, Arm, Experiment, jobs_of, merged, run
+from merf.report.page import write_report
+from merf.report.runs import ArmRecord, RunRecord, table
+
+SMALL = """
+title = "Small"
+[options]
+model = "{model}"
+people = [2, 2]
+steps = 2
+problems = 1
+group_size = 2
+max_tokens = 6
+[options.evaluation]
+problems = 2
+samples = 2
+quick_problems = 1
+quick_samples = 1
+[[arms]]
+name = "RLVR"
+motivation.variant = "none"
+[[arms]]
+name = "MeRF, half"
+motivation.exposure = "half"
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path, saved_models):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL.format(model=saved_models["llama"]))
+    return Experiment.load(path)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda p: p.stem)
+def test_shipped_experiments_name_only_options_that_exist(path):
+    found = Experiment.load(path)
+    assert len(found.arms) >= 2
+    assert len({arm.slug for arm in found.arms}) == len(found.arms)
+
+
+def test_arms_are_laid_over_the_shared_options(experiment):
+    options = experiment.options(experiment.arms[1], seed=7)
+    assert (options.steps, options.seed, options.motivation.exposure) == (2, 7, "half")
+    assert experiment.options(experiment.arms[0], 0).motivation.variant == "none"
+
+
+def test_merging_goes_table_by_table_and_changes_nothing_below():
+    below = {"a": {"x": 1, "y": 2}, "b": 3}
+    assert merged(below, {"a": {"y": 5}, "c": 6}) == {"a": {"x": 1, "y": 5}, "b": 3, "c": 6}
+    assert below == {"a": {"x": 1, "y": 2}, "b": 3}
+
+
+def test_slugs_are_safe_folder_names():
+    assert Arm("MeRF, always / on (β=0)", {}).slug == "merf-always-on-0"
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name(tmp_path):
+    path = tmp_path / "typo.toml"
+    path.write_text('[options]\nstepps = 3\n[[arms]]\nname = "a"\n')
+    with pytest.raises(ValueError, match="unknown option stepps; did you mean steps"):
+        Experiment.load(path)
+
+
+def test_invalid_toml_names_the_file_and_the_line(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text("title = \n")
+    with pytest.raises(ValueError, match=r"broken.toml is not valid TOML: .*line 1"):
+        Experiment.load(path)
+
+
+def test_an_experiment_without_arms_is_refused(tmp_path):
+    path = tmp_path / "empty.toml"
+    path.write_text('title = "x"\n')
+    with pytest.raises(ValueError, match="no arms"):
+        Experiment.load(path)
+
+
+def test_unknown_arms_are_refused_with_the_known_ones(experiment):
+    with pytest.raises(ValueError, match="this experiment has RLVR, MeRF, half"):
+        experiment.only(["PPO"])
+
+
+@pytest.mark.slow
+def test_an_experiment_runs_keeps_what_is_done_and_is_reported(experiment, tmp_path):
+    folder = tmp_path / "runs"
+    jobs = jobs_of(experiment, [0], folder)
+    ticks = []
+    assert run(jobs, 2, lambda running, waiting: ticks.append(len(running))) == []
+    assert all(job.done for job in jobs)
+    assert max(ticks) == 2
+    stamp = (jobs[0].folder / "metrics.jsonl").stat().st_mtime_ns
+    assert run(jobs, 2, lambda running, waiting: None) == []
+    assert (jobs[0].folder / "metrics.jsonl").stat().st_mtime_ns == stamp
+
+    arms = [ArmRecord(arm.name, [RunRecord(j.folder) for j in jobs if j.arm == arm]) for arm in experiment.arms]
+    _, rows = table(arms)
+    assert [row[0] for row in rows] == ["RLVR", "MeRF, half"]
+    write_report(tmp_path / "report.html", experiment.title, "", arms)
+    assert "MeRF, half" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_its_reason_kept(experiment, tmp_path):
+    jobs = jobs_of(experiment.only(["RLVR"]), [0], tmp_path / "runs")
+    folder = jobs[0].folder / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "step-1").write_text("in the way")  # a file where a checkpoint folder should be
+    broken = jobs[0].__class__(jobs[0].arm, 0, jobs[0].options.__class__(model="/nowhere"), jobs[0].folder)
+    assert run([broken], 1) == [broken]
+    assert "neither a local folder" in (broken.folder / "log.txt").read_text()
+    assert json.dumps(broken.status)
