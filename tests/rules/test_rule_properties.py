@@ -3,6 +3,7 @@ and what it is paid."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -26,6 +27,21 @@ from merf.rules.wording import STYLES, percent, plain
 
 often = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
+KEYS = (
+    "rule",
+    "then",
+    "do",
+    "name",
+    "sum",
+    "priority",
+    "condition",
+    "weight",
+    "all",
+    "not",
+    "easiest",
+    "at_least",
+    "x",
+)
 META = {"reference_scores": 0.5, "gold": "two and two", "names": ["two", "4"], "label": True}
 TOLD = [thought(text, answer, meta=META) for text in ("two and two", "So. It is. Four.") for answer in "45"]
 FIXED = [
@@ -77,6 +93,14 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield (*path, key)
         yield from places(value, (*path, key))
+
+
+def everywhere(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to everything in a rule's plain form."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from everywhere(value, (*path, key))
 
 
 def at(data: Any, path: tuple[Any, ...]) -> Any:
@@ -242,6 +266,28 @@ def test_toml_and_python_are_the_identity_on_score_and_text(rule: Rule, response
         assert all(again.describe(style, 1) == book.describe(style, 1) for style in STYLES)
         assert np.array_equal(again.score(responses).total, book.score(responses).total, equal_nan=True)
     assert json.loads(json.dumps(plain_rule(rule))) == plain_rule(rule)
+
+
+junk = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats()
+    | st.sampled_from(("Correct", "times", "", "a:b", "x")),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@often
+@given(expressions, junk, st.data())
+def test_nonsense_in_a_file_is_always_answered_with_where_it_is(rule: Rule, wrong: Any, data: st.DataObject) -> None:
+    form = copy.deepcopy(plain_rule(rule))
+    paths = list(everywhere(form))
+    path = data.draw(st.sampled_from(paths))
+    at(form, path[:-1])[path[-1]] = wrong
+    with contextlib.suppress(Misread):
+        Reader().rule(form)
 
 
 @often

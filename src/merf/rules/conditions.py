@@ -150,8 +150,8 @@ class AtLeast(Atom):
 
 @dataclass(frozen=True)
 class Standing(Atom):
-    """The question is among the `share` of the batch's questions (rounded up) whose group scores best, or
-    worst, by the mean of `by`, or by the share of right answers. Ties go to the question drawn first."""
+    """The question is among the `share` of the batch's questions (rounded up) whose group scores best by the
+    mean of `by`, or best or worst by the share of right answers. Ties go to the question drawn first."""
 
     share: float
     best: bool = True
@@ -160,6 +160,8 @@ class Standing(Atom):
     def check(self) -> None:
         if self.by is not None:
             must_be_rule(self.by)
+            if not self.best:
+                raise ValueError("for the worst questions by a rule, take the best ones by its negative")
         if not 0 < self.share < 1:
             raise ValueError(f"share={self.share}: a share of the batch's questions lies between 0 and 1")
 
@@ -177,16 +179,13 @@ class Standing(Atom):
         return held
 
     def clause(self, style: Style, wording: int) -> str:
-        if self.by is None:
-            which = (
-                pick(wording, "the easiest", "the best solved")
-                if self.best
-                else pick(wording, "the hardest", "the least solved")
-            )
-            measure = "by share of right answers"
+        measure = "by share of right answers"
+        if self.by is not None:
+            which, measure = "the best", f"by the mean of {operand(self.by, style, wording)}"
+        elif self.best:
+            which = pick(wording, "the easiest", "the best solved")
         else:
-            which = "the best" if self.best else "the worst"
-            measure = f"by the mean of {operand(self.by, style, wording)}"
+            which = pick(wording, "the hardest", "the least solved")
         if style == "terse":
             return f"{which} {percent(self.share)} of questions" + ("" if self.by is None else f" {measure}")
         return f"the question is among {which} {percent(self.share)} of the batch, {measure}"

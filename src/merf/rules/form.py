@@ -14,7 +14,7 @@ import difflib
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import partial
+from functools import partial, reduce
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -172,9 +172,8 @@ def plain_value(value: Any) -> Any:
     if kind in SCHEDULES:
         return {kind: plain_arguments(value)}
     if type(value).__name__ in LAYOUT_KINDS:
-        return (
-            value.name if LAYOUTS.get(value.name) == value else {"kind": type(value).__name__, **plain_arguments(value)}
-        )
+        whole = {"kind": type(value).__name__, **plain_arguments(value)}
+        return value.name if LAYOUTS.get(value.name) == value else whole
     raise ValueError(f"{value!r} can't be saved")
 
 
@@ -209,30 +208,30 @@ class Reader:
     def rule(self, data: Any) -> Rule:
         if not isinstance(data, Mapping):
             raise Misread(f'a rule is a table such as {{ rule = "Correct" }}, not {data!r}')
-        bases = [key for key in ("rule", *SIDE_BY_SIDE, "priority") if key in data]
+        known = ("rule", *SIDE_BY_SIDE, "priority")
+        bases = [key for key in data if key in known]
         if len(bases) != 1:
-            known = ", ".join(("rule", *SIDE_BY_SIDE, "priority"))
-            problem = f"says {' and '.join(bases)}" if bases else "says none of these"
-            near = [hint for key in data if (hint := nearest(key, ("rule", *SIDE_BY_SIDE, "priority")))]
+            near = [key for key in data if difflib.get_close_matches(key, known, 1)]
+            hint = nearest(near[0], known) if near and not bases else ""
+            said = " and ".join(bases) or "none of these"
             raise Misread(
-                f"a rule is given by exactly one of {known}; this one {problem}{''.join(near[:1])}", "".join(data)
+                f"a rule is given by exactly one of {', '.join(known)}; this one says {said}{hint}",
+                (near or list(data) or [""])[0],
             )
         rule = self.base(bases[0], data)
-        for step in data.get("then", []):
+        for step in listed(data, "then"):
             rule = self.step(rule, step)
-        return rule.named(data["name"]) if "name" in data else rule
+        return build("name", {}, lambda: rule.named(data["name"])) if "name" in data else rule
 
     def base(self, key: str, data: Mapping[str, Any]) -> Rule:
         given = {k: v for k, v in data.items() if k not in (key, "then", "name")}
         if key == "rule":
             return self.leaf(data["rule"], given)
         check_keys(f"a {key}", given, ())
-        if not isinstance(data[key], list):
-            raise Misread(f"{key} takes a list of rules", key)
         if key == "priority":
-            *first, last = data[key] or [None]
+            *first, last = listed(data, key) or [None]
             return build(key, {}, lambda: priority(*map(self.condition, first), self.rule(last)))
-        return build(key, {}, lambda: SIDE_BY_SIDE[key](tuple(self.rule(term) for term in data[key])))
+        return build(key, {}, lambda: SIDE_BY_SIDE[key](tuple(self.rule(term) for term in listed(data, key))))
 
     def leaf(self, name: Any, given: Form) -> Rule:
         if not isinstance(name, str):
@@ -263,7 +262,7 @@ class Reader:
         check_keys(path, given, ())
         return build(path, {}, lambda: found(path))
 
-    def construct(self, name: str, kind: Callable[..., Any], given: Form) -> Any:
+    def construct(self, name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> Any:
         entries = {entry.name: entry for entry in fields(kind)} if is_dataclass(kind) else {}
         general = ("name", "then") if isinstance(kind, type) and issubclass(kind, Rule) else ()
         check_keys(name, given, (*entries, *general))
@@ -287,11 +286,11 @@ class Reader:
         return tuple(value) if isinstance(value, list) else value
 
     def step(self, rule: Rule, data: Any) -> Rule:
-        if not isinstance(data, Mapping) or "do" not in data:
+        if not isinstance(data, Mapping) or not isinstance(data.get("do"), str):
             raise Misread('every step after `then` is a table such as { do = "times", weight = 2.0 }', "then")
         verb, given = data["do"], {k: v for k, v in data.items() if k != "do"}
         if verb not in VERBS:
-            raise Misread(f"no operation is called {verb!r}{nearest(str(verb), VERBS)}", str(verb))
+            raise Misread(f"no operation is called {verb!r}{nearest(verb, VERBS)}", verb)
         check_keys(verb, given, VERBS[verb])
         arguments = {key: self.argument(key, value) for key, value in given.items()}
         if verb in SIGNS:
@@ -316,10 +315,10 @@ class Reader:
         for key, join in (("all", operator.and_), ("any", operator.or_)):
             if key in data:
                 check_keys(key, data, (key,))
-                first, *rest = (self.condition(one) for one in data[key])
-                for one in rest:
-                    first = join(first, one)
-                return first
+                conditions = [self.condition(one) for one in listed(data, key)]
+                if not conditions:
+                    raise Misread(f"{key} takes at least one condition", key)
+                return reduce(join, conditions)
         if "not" in data:
             check_keys("not", data, ("not",))
             return ~self.condition(data["not"])
@@ -334,6 +333,8 @@ class Reader:
         ((name, given),) = data.items()
         if name not in SCHEDULES:
             raise Misread(f"no schedule is called {name!r}{nearest(name, SCHEDULES)}", name)
+        if not isinstance(given, Mapping):
+            raise Misread(f"{name} takes a table of its parameters", name)
         schedule: Schedule = self.construct(name, SCHEDULES[name], given)
         return schedule
 
@@ -342,9 +343,17 @@ class Reader:
             return data  # a name, which `Format` looks up
         given = {key: value for key, value in data.items() if key != "kind"}
         kind = data.get("kind")
-        if kind not in LAYOUT_KINDS:
+        if not isinstance(kind, str) or kind not in LAYOUT_KINDS:
             raise Misread(f"no layout is of kind {kind!r}{nearest(str(kind), LAYOUT_KINDS)}", str(kind))
         return self.construct(kind, LAYOUT_KINDS[kind], given)
+
+
+def listed(data: Mapping[str, Any], key: str) -> list[Any]:
+    """The list under `key`, empty if there is none."""
+    value = data.get(key, [])
+    if not isinstance(value, list):
+        raise Misread(f"{key} takes a list, in square brackets", key)
+    return value
 
 
 T = TypeVar("T")

@@ -32,6 +32,8 @@ class Format(LevelRule):
             if given not in LAYOUTS:
                 raise ValueError(f"no layout is called {given!r}; choose one of {', '.join(LAYOUTS)}")
             object.__setattr__(self, "layout", LAYOUTS[given])
+        elif not hasattr(given, "parse") or not hasattr(given, "shape"):
+            raise TypeError(f"layout={given!r} is no layout; choose one of {', '.join(LAYOUTS)}")
 
     def levels(self, wording: int = 0) -> tuple[Level, ...]:
         shape = self.layout.shape

@@ -303,6 +303,11 @@ def check_fields(value: Any) -> None:
         wanted = entry.type if isinstance(entry.type, str) else getattr(entry.type, "__name__", str(entry.type))
         if wanted == "Rule":
             must_be_rule(given)
+        elif wanted in ("str", "bool"):
+            if type(given).__name__ != wanted:
+                raise TypeError(
+                    f"{kind}: {entry.name}={given!r} should be {'text' if wanted == 'str' else 'true or false'}"
+                )
         elif wanted in ("float", "float | None", "int"):
             if given is None and wanted == "float | None":
                 continue
