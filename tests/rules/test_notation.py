@@ -184,7 +184,7 @@ def test_a_typo_is_answered_with_its_line_and_the_nearest_name(line: int, change
         ("[[part]]\nrule = 'Concise'\n[[part]]\nrule = 'Concise'", "another name"),
         ("[[part]]\nsum = 'Correct'", "sum takes a list"),
         ("[[part]]\nrule = 'Correct'\nthen = 3", "then takes a list"),
-        ("[[part]]\nrule = 'Correct'\nname = 3", "can't be named 3"),
+        ("[[part]]\nrule = 'Correct'\nname = 3", "title=3 should be text"),
         ("[[part]]\nrule = 'Concise'\nthen = [{ do = 'only_if', condition = { all = [] } }]", "at least one condition"),
         ("[[part]]\nrule = 'Correct'\nsum = []", "says rule and sum"),
         ("[[part]]\nsum = [{ rule = 'Correct' }]", "at least two"),
