@@ -135,11 +135,15 @@ def plain_base(rule: Rule) -> Form:
 
 
 def plain_function(rule: FunctionRule) -> Form:
-    if rule.home is rule:
+    # A script that is being run can't be imported by its name later on.
+    home = None if rule.function.__module__ == "__main__" else rule.home
+    if home is rule:
         return {"rule": rule.path}
-    if rule.home is rule.function:
+    if home is rule.function:
         return {"rule": rule.path, **plain_arguments(rule, leave_out=("function",))}
-    raise ValueError(f"the rule {rule.name!r} can't be saved: define its function at the top level of a module")
+    raise ValueError(
+        f"the rule {rule.name!r} can't be saved: define its function at the top level of a module that can be imported"
+    )
 
 
 def plain_arguments(value: Any, leave_out: Iterable[str] = ("rule",)) -> Form:
