@@ -219,7 +219,7 @@ class Plain:
 
 
 LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (ThinkAnswer(), ThinkAnswerConfidence(), Boxed(), FinalLine(), Plain())
+    layout.name: layout for layout in (ThinkAnswer(), Boxed(), FinalLine(), Plain(), ThinkAnswerConfidence())
 }
 
 
