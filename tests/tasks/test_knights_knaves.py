@@ -115,7 +115,8 @@ def test_wrong_answers_are_readable(answer):
         "Ann is a knight, Ann is a knave, Cid is a knight.",
         "Annie is a knight, Bob is a knave, Cid is a knight",
         "Everybody is a knight",
-        "Ann is a knight and Bob is a knight and Cid is a knave and Ann is a knight and Bob is a knave and Cid is a knight",
+        "Ann is a knight and Bob is a knight and Cid is a knave and "
+        "Ann is a knight and Bob is a knave and Cid is a knight",
     ],
 )
 def test_hedges_and_gaps_are_unreadable(answer):

@@ -89,8 +89,8 @@ class Exact:
 
     @staticmethod
     def normal(text: str) -> str:
-        text = mathematics.plain(text[:10_000]).strip(string.whitespace + "\"'`“”‘’.,;:!")
-        return text or mathematics.plain(text)
+        plain = mathematics.plain(text[:10_000])
+        return plain.strip(string.whitespace + "\"'`“”‘’.,;:!") or plain
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fractions import Fraction
 LONGEST = 200
 """Characters of an expression. Twenty numbers with every bracket one could want fit in half of it."""
 
-ALLOWED = re.compile(r"[\d+\-*/() ]+")
+ALLOWED = re.compile(r"[0-9+\-*/() ]+")
 TYPOGRAPHIC = str.maketrans("×·÷−–", "**/--")
 
 

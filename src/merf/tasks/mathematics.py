@@ -28,7 +28,7 @@ LONGEST = 1000
 """Characters of an answer."""
 
 DEEPEST = 20
-"""Nesting of braces. math-verify takes time exponential in it on some texts."""
+"""Nesting of brackets. math-verify takes time exponential in it on some texts."""
 
 UNICODE = str.maketrans(
     {
@@ -92,7 +92,7 @@ def plain(text: str) -> str:
 
 def is_prose(text: str) -> bool:
     """Whether there are words in it that are no LaTeX command, function or text inside a formula."""
-    bare = re.sub(r"\\[a-zA-Z]+", " ", TEXT.sub(" ", text))
+    bare = re.sub(r"\\(?:begin|end)\{\w*\*?\}|\\[a-zA-Z]+", " ", TEXT.sub(" ", text))
     return any(word not in FUNCTIONS for word in WORD.findall(COMMANDS.sub(" ", bare)))
 
 
@@ -100,9 +100,9 @@ def explosive(text: str) -> str:
     """What in the text must not be computed; empty if nothing is known to."""
     if len(text) > LONGEST:
         return f"longer than {LONGEST} characters"
-    depths = itertools.accumulate({"{": 1, "}": -1}.get(c, 0) for c in text)
+    depths = itertools.accumulate({"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}.get(c, 0) for c in text)
     if max(depths, default=0) > DEEPEST:
-        return f"braces nested deeper than {DEEPEST}"
+        return f"brackets nested deeper than {DEEPEST}"
     return next((what for pattern, what in EXPLOSIVE if pattern.search(text)), "")
 
 
