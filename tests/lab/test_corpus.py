@@ -33,7 +33,7 @@ def test_work_ends_at_the_right_case(problem):
     assert trace.endswith(" yes.")
     assert trace.count(" yes.") == 1
     last = trace.split(" If ")[-1].split(":")[0].split()
-    roles = {name: role == "knight" for name, role in zip(last[::2], last[1::2], strict=True)}
+    roles = {name: role == "honest" for name, role in zip(last[::2], last[1::2], strict=True)}
     assert roles == problem.answer
 
 
@@ -43,11 +43,11 @@ def test_every_step_of_the_work_is_true(problem):
     for case in knights.work(problem).split(" If ")[1:]:
         setting, checks = case.split(": ", 1)
         words = setting.split()
-        roles = dict(zip(words[::2], words[1::2], strict=True))
+        honest = {name: how == "honest" for name, how in zip(words[::2], words[1::2], strict=True)}
         said = checks.replace(",", " ").replace(":", " ").replace(".", " ").split()
         for name, role, truth in zip(said, said[1:], said[2:], strict=False):
             if role in ("knight", "knave") and truth in ("true", "false"):
-                assert (roles[name] == role) == (truth == "true")
+                assert (honest[name] == (role == "knight")) == (truth == "true")
 
 
 @pytest.mark.parametrize(

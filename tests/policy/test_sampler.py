@@ -77,7 +77,7 @@ def test_the_compact_decoder_equals_the_models_own_forward(model_of, kind, monke
     prompts = random_prompts(4, copies=3)
     compact = run(model, prompts)
     assert isinstance(sampler_module.decoder_for(model, 0, 100), LlamaDecoder)
-    monkeypatch.setattr(sampler_module, "decoder_for", lambda model, prefix, positions: ModelDecoder(model, prefix))
+    monkeypatch.setattr(sampler_module, "decoder_for", lambda model, prefix, *_: ModelDecoder(model, prefix))
     general = run(model, prompts)
     assert [s.tokens for s in compact] == [s.tokens for s in general]
     for a, b in zip(compact, general, strict=True):

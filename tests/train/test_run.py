@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from merf import Rulebook
+from merf.core.layout import Plain
 from merf.core.recipe import AdamW
+from merf.core.response import Verdict
 from merf.policy.load import ModelError
 from merf.policy.policy import Policy
 from merf.tasks.knights_knaves import KnightsKnaves
@@ -155,16 +157,11 @@ def test_one_bad_step_is_skipped_and_counted_and_the_run_goes_on(tmp_path, optio
 
 
 def test_a_verifier_that_keeps_failing_stops_the_run_instead_of_paying_zero(tmp_path, options, policy):
-    from merf.core.response import Verdict
-
     class Broken(KnightsKnaves):
         def verify(self, problem, answer):
             return Verdict(correct=None, note="the sandbox is down")
 
-    recipe = build_recipe(options, Broken(people=(2, 2)), BOOK).but(failures=0.0)
-    from merf.core.layout import Plain
-
-    object.__setattr__(recipe.task, "layout", Plain())
+    recipe = build_recipe(options, Broken(people=(2, 2), layout=Plain()), BOOK).but(failures=0.0)
     with pytest.raises(TrainingStopped, match="the sandbox is down"):
         train(recipe, policy, Run(tmp_path))
 

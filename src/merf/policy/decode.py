@@ -81,33 +81,42 @@ class LlamaDecoder(ModelDecoder):
     a fresh decoder after every update of the model.
     """
 
-    def __init__(self, model: Any, prefix: int, positions: int) -> None:
-        """`positions` is how far any sequence can reach; rotary angles are tabulated up to it."""
+    def __init__(self, model: Any, prefix: int, positions: int, dtype: torch.dtype = torch.float32) -> None:
+        """`positions` is how far any sequence can reach; rotary angles are tabulated up to it. Weights are
+        read as `dtype`."""
         super().__init__(model, prefix)
         backbone, config = model.get_decoder(), model.config
-        self.embedding = backbone.embed_tokens.weight
+        self.embedding = backbone.embed_tokens.weight.to(dtype)
         self.eps = config.rms_norm_eps
-        self.norm = backbone.norm.weight
+        self.norm = backbone.norm.weight.to(dtype)
         angles = torch.arange(positions, device=self.embedding.device)[None]
         cos, sin = backbone.rotary_emb(self.embedding[None, :1], angles)
-        self.cos, self.sin = cos[0], sin[0]
-        self.layers = [self._read(layer, config) for layer in backbone.layers]
+        self.cos, self.sin = cos[0].to(dtype), sin[0].to(dtype)
+        self.layers = [self._read(layer, dtype) for layer in backbone.layers]
 
     @staticmethod
-    def _read(layer: Any, config: Any) -> dict[str, Any]:
+    def _read(layer: Any, dtype: torch.dtype) -> dict[str, Any]:
         attention, mlp = layer.self_attn, layer.mlp
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-        biased = attention.q_proj.bias is not None
+
+        def weight_of(module: Any) -> Tensor | None:
+            return None if module is None else module.weight.to(dtype)
+
+        def stacked(parts: Sequence[Any], name: str) -> Tensor | None:
+            rows = [getattr(part, name) for part in parts]
+            return None if rows[0] is None else torch.cat(rows).to(dtype)
+
         return {
-            "before": layer.input_layernorm.weight,
-            "qkv": torch.cat([p.weight for p in projections]),
-            "qkv_bias": torch.cat([p.bias for p in projections]) if biased else None,
-            "q_norm": getattr(attention, "q_norm", None),
-            "k_norm": getattr(attention, "k_norm", None),
-            "out": attention.o_proj,
-            "after": layer.post_attention_layernorm.weight,
-            "gate_up": torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
-            "down": mlp.down_proj.weight,
+            "before": weight_of(layer.input_layernorm),
+            "qkv": stacked(projections, "weight"),
+            "qkv_bias": stacked(projections, "bias"),
+            "q_norm": weight_of(getattr(attention, "q_norm", None)),
+            "k_norm": weight_of(getattr(attention, "k_norm", None)),
+            "out": weight_of(attention.o_proj),
+            "out_bias": stacked([attention.o_proj], "bias"),
+            "after": weight_of(layer.post_attention_layernorm),
+            "gate_up": stacked((mlp.gate_proj, mlp.up_proj), "weight"),
+            "down": weight_of(mlp.down_proj),
             "head": attention.head_dim,
             "scaling": attention.scaling,
             "widths": [p.weight.shape[0] for p in projections],
@@ -122,11 +131,12 @@ class LlamaDecoder(ModelDecoder):
             projected = linear(normed, w["qkv"], w["qkv_bias"]).split(w["widths"], dim=-1)
             q, k, v = (part.view(len(x), -1, w["head"]) for part in projected)
             if w["q_norm"] is not None:
-                q, k = w["q_norm"](q), w["k_norm"](k)
+                q = rms_norm(q, (w["head"],), w["q_norm"], self.eps)
+                k = rms_norm(k, (w["head"],), w["k_norm"], self.eps)
             q = q * cos + rotate_half(q) * sin
             k = k * cos + rotate_half(k) * sin
             attended = cache.attend(index, q, k, v, w["scaling"])
-            x = x + w["out"](attended.flatten(1))
+            x = x + linear(attended.flatten(1), w["out"], w["out_bias"])
             normed = rms_norm(x, (x.shape[-1],), w["after"], self.eps)
             gate, up = linear(normed, w["gate_up"]).chunk(2, dim=-1)
             x = x + linear(silu(gate) * up, w["down"])
@@ -134,10 +144,10 @@ class LlamaDecoder(ModelDecoder):
         return rms_norm(x, (x.shape[-1],), self.norm, self.eps)
 
 
-def decoder_for(model: Any, prefix: int, positions: int) -> Decoder:
+def decoder_for(model: Any, prefix: int, positions: int, dtype: torch.dtype = torch.float32) -> Decoder:
     """The fastest decoder that fits a model which can share prefixes."""
     config = model.config
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     plain = config.model_type in LLAMA_SHAPED and not (windowed and config.sliding_window < positions)
     adapted = getattr(model, "_hf_peft_config_loaded", False)
-    return LlamaDecoder(model, prefix, positions) if plain and not adapted else ModelDecoder(model, prefix)
+    return LlamaDecoder(model, prefix, positions, dtype) if plain and not adapted else ModelDecoder(model, prefix)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from merf.core.problem import Messages
+from merf.core.recipe import Recipe
 from merf.core.rollouts import Rollouts
 from merf.core.sampling import Sample, Sampling
 from merf.core.seams import Batch
@@ -40,10 +41,19 @@ class Encoded:
 class Policy:
     """A causal language model with its tokenizer. `temperature` is that of every log-prob it gives."""
 
-    def __init__(self, model: Any, tokenizer: Any, device: str = "cpu", tokens_per_batch: int = 16_384) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        device: str = "cpu",
+        tokens_per_batch: int = 16_384,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        """Weights and optimiser state stay in float32; `precision` is that of the passes through the model."""
         self.model = model.to(device).train()
         self.tokenizer = tokenizer
         self.device = torch.device(device)
+        self.precision = precision
         self.chat = Chat(tokenizer)
         self.stops = stop_ids(model, tokenizer)
         self.context = context_length(model)
@@ -105,8 +115,9 @@ class Policy:
         self.check_room(prompts, how.max_tokens)
         if self.engine is not None:
             return self.engine(prompts, how, seeds, progress)
-        with self.evaluating():
-            return Sampler(self.model, how, self.stops, self.chat.decode, self.shares)(prompts, seeds, progress)
+        with self.evaluating(), self.passes():
+            sampler = Sampler(self.model, how, self.stops, self.chat.decode, self.shares, self.precision)
+            return sampler(prompts, seeds, progress)
 
     def use_server(self, url: str, model: str, speaks: Literal["tokens", "text"], folder: Path) -> None:
         """Sample from a server instead; it is given the present weights through `folder` before every step."""
@@ -134,6 +145,11 @@ class Policy:
             yield
         finally:
             self.model.train()
+
+    def passes(self) -> torch.autocast:
+        """The precision of a pass through the model: mixed, unless it is float32."""
+        mixed = self.precision != torch.float32
+        return torch.autocast(self.device.type, self.precision if mixed else torch.bfloat16, enabled=mixed)
 
     # Scoring
 
@@ -175,15 +191,16 @@ class Policy:
         entropy: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Log-probs (and entropies) [n, T] of the response tokens where `wanted` [n, T], 0 elsewhere."""
-        if self.shares:
-            place = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-            parent = [place[tuple(prompt)] for prompt in prompts]
-            tree = Tree.grow([list(prompt) for prompt in place], responses, parent, self.device)
-            predicting = hidden_states(model, tree)[tree.predictor[wanted]]
-        else:
-            predicting = padded_hidden(model, prompts, responses)[wanted]
         tokens = pad_rows(responses, wanted.shape[1], torch.long, self.device)
-        values, spread = token_logprobs(model, predicting, tokens[wanted], self.temperature, entropy)
+        with self.passes():
+            if self.shares:
+                place = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+                parent = [place[tuple(prompt)] for prompt in prompts]
+                tree = Tree.grow([list(prompt) for prompt in place], responses, parent, self.device)
+                predicting = hidden_states(model, tree)[tree.predictor[wanted]]
+            else:
+                predicting = padded_hidden(model, prompts, responses)[wanted]
+            values, spread = token_logprobs(model, predicting, tokens[wanted], self.temperature, entropy)
 
         def padded(flat: Tensor) -> Tensor:
             return flat.new_zeros(wanted.shape).masked_scatter(wanted, flat)
@@ -222,6 +239,13 @@ class Policy:
         self.model.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
         self.adapted = True
 
+    def save_memory(self) -> None:
+        """Compute activations again in the backward pass instead of keeping them."""
+        if hasattr(self.model, "activation_checkpointing_enable"):
+            self.model.activation_checkpointing_enable()
+        else:  # transformers before 5.20
+            self.model.gradient_checkpointing_enable()
+
     def freeze_reference(self) -> None:
         """Keep the present weights for KL terms: a frozen copy, or the model without its adapters."""
         if not self.adapted:
@@ -243,8 +267,7 @@ class Policy:
         self,
         rollouts: Rollouts,
         advantages: Tensor,
-        needs: frozenset[str],
-        limit: int,
+        recipe: Recipe,
         rows: Sequence[int] | None = None,
         mine: Sequence[int] | None = None,
         old: Tensor | None = None,
@@ -257,6 +280,7 @@ class Policy:
         sampling. Segments whose advantages are all zero never reach the model, unless the objective has a
         term that doesn't depend on them; they still count in the denominators.
         """
+        needs, limit = recipe.objective.needs, recipe.sampling.max_tokens
         chosen = list(range(len(rollouts))) if rows is None else list(rows)
         mask = rollouts.mask
         tokens = int(mask[chosen].sum())

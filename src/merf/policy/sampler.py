@@ -96,6 +96,7 @@ class Sampler:
     stop_ids: frozenset[int]
     decode: Callable[[list[int]], str]
     shares: bool = True
+    dtype: torch.dtype = torch.float32
 
     @torch.no_grad()
     def __call__(
@@ -133,7 +134,7 @@ class Sampler:
         if not self.shares:
             return PaddedDecoder(self.model)
         prefix = shared_prefix([list(p) for p in dict.fromkeys(map(tuple, prompts))])
-        return decoder_for(self.model, prefix, max(map(len, prompts)) + self.how.max_tokens)
+        return decoder_for(self.model, prefix, max(map(len, prompts)) + self.how.max_tokens, self.dtype)
 
     def _open(self, prompts: Sequence[list[int]], seeds: Sequence[int], batch: list[int], decoder: Decoder) -> Rows:
         """Prefill the prompts of these rows."""

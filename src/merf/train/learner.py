@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 
 from merf.core.progress import Progress
 from merf.core.recipe import AdamW
+from merf.core.seams import Batch, Objective
 from merf.policy.policy import Policy
+from merf.train.measure import Tally
 from merf.train.parallel import World
 
+log = logging.getLogger("merf")
 PATIENCE = 3
 """Steps in a row that may be skipped for a gradient that isn't finite before the run stops."""
 
@@ -21,11 +25,16 @@ class TrainingStopped(RuntimeError):
     """The run can't go on; the message says why and what to try. The last good state is on disk."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on a GPU or on the host."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 class Learner:
     """AdamW over the policy's trainable weights; weight decay on matrices only."""
 
     def __init__(self, policy: Policy, config: AdamW, world: World) -> None:
-        self.config, self.world = config, world
+        self.policy, self.config, self.world = policy, config, world
         self.weights = [p for p in policy.model.parameters() if p.requires_grad]
         matrices = [p for p in self.weights if p.ndim > 1]
         others = [p for p in self.weights if p.ndim <= 1]
@@ -46,6 +55,30 @@ class Learner:
         along = min(max(progress.step - c.warmup, 0) / span, 1.0)
         fall = {"constant": 1.0, "linear": 1 - along, "cosine": 0.5 * (1 + math.cos(math.pi * along))}[c.decay]
         return c.lr * warm * (c.floor + (1 - c.floor) * fall)
+
+    def accumulate(self, batches: Callable[[], Iterable[Batch]], objective: Objective) -> Tally:
+        """Add up the gradient of one optimiser step. Out of memory, the batches are cut in half, once."""
+        for attempt in (1, 2):
+            tally = Tally()
+            try:
+                for batch in batches():
+                    loss = objective(batch)
+                    loss.value.backward()
+                    tally.add(batch, loss)
+                return tally
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                self.optimizer.zero_grad(set_to_none=True)
+                budget = self.policy.tokens_per_batch
+                if attempt == 2:
+                    raise TrainingStopped(
+                        f"out of memory even with {budget} tokens at a time: lower --max-tokens, --group-size or "
+                        f"--tokens-per-batch, or use --gradient-checkpointing ({str(error).splitlines()[0]})"
+                    ) from error
+                self.policy.tokens_per_batch = budget // 2
+                log.warning("out of memory: going on with %d tokens at a time instead of %d", budget // 2, budget)
+        raise AssertionError("not reached")
 
     def step(self, progress: Progress) -> dict[str, float]:
         """Apply the accumulated gradient, or skip it if it is not finite."""

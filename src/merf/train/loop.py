@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -43,12 +44,8 @@ def train(recipe: Recipe, policy: Policy, run: Run, world: World | None = None) 
         tally = Tally()
         old = old_logprobs(recipe, policy, rollouts)
         for rows in updates(recipe, rollouts, step):
-            for batch in policy.batches(
-                rollouts, advantages, recipe.objective.needs, recipe.sampling.max_tokens, rows, mine, old
-            ):
-                loss = recipe.objective(batch)
-                loss.value.backward()
-                tally.add(batch, loss)
+            batches = partial(policy.batches, rollouts, advantages, recipe, rows, mine, old)
+            tally.include(learner.accumulate(batches, recipe.objective))
             tally.updated(learner.step(progress))
 
         recipe.curriculum.observe(problems, scores)

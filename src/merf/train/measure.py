@@ -30,6 +30,13 @@ class Tally:
         for name, value in loss.sums.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
 
+    def include(self, other: Tally) -> None:
+        """Add another update's sums."""
+        self.loss += other.loss
+        self.tokens += other.tokens
+        for name, value in other.sums.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
     def updated(self, facts: Mapping[str, float]) -> None:
         """Facts of an update; the last one of the step stands."""
         self.facts.update(facts)

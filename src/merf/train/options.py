@@ -114,6 +114,12 @@ class TrainOptions:
     device: str = "cpu"
     threads: int = 1
     """CPU threads of this process."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the passes through the model; weights and optimiser stay in float32. auto: bfloat16 on a GPU."""
+    tokens_per_batch: int = 16_384
+    """Tokens that go through the model at a time in an update. Changes speed and memory, never the result."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: slower, much less memory."""
     trust_remote_code: bool = False
     """Run code that comes with the model. Off unless you trust its author."""
 

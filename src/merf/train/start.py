@@ -39,7 +39,15 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
     transformers.utils.logging.disable_progress_bar()
     recipe = build_recipe(options, task)
     plan = evaluation_plan(options, recipe)
-    policy = Policy.load(model, options.device, options.trust_remote_code)
+    policy = Policy.load(
+        model,
+        options.device,
+        options.trust_remote_code,
+        tokens_per_batch=options.tokens_per_batch,
+        precision=precision_of(options),
+    )
+    if options.gradient_checkpointing:
+        policy.save_memory()
     if options.lora_rank:
         policy.add_adapters(options.lora_rank, options.seed)
     if options.server.url:
@@ -61,6 +69,13 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
             run.status("failed", str(stopped))
         raise
     return run
+
+
+def precision_of(options: TrainOptions) -> torch.dtype:
+    """The precision that the options ask for."""
+    if options.precision == "auto":
+        return torch.bfloat16 if options.device.startswith("cuda") else torch.float32
+    return torch.bfloat16 if options.precision == "bfloat16" else torch.float32
 
 
 def describe_environment() -> dict[str, Any]:

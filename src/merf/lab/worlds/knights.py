@@ -4,8 +4,8 @@ A writer either works or guesses. Work begins by restating what everybody says, 
 order,
 
     Ann says Bob knave. Bob says Ann knight iff Bob knave.
-    If Ann knight Bob knight: Ann: Bob knave false no.
-    If Ann knight Bob knave: Ann: Bob knave true, Bob: Ann knight true iff Bob knave true so true no. …
+    If Ann honest Bob honest: Ann: Bob knave false no.
+    If Ann honest Bob lying: Ann: Bob knave true, Bob: Ann knight true iff Bob knave true so true no. …
 
 in each of which the statements are found true or false one after the other, up to the first that doesn't
 fit its speaker's role ("no"); a case in which all fit ends with "yes" and is the answer.
@@ -77,7 +77,7 @@ def work(problem: Problem) -> str:
             fits = true_under(statement, roles) == role
             if not fits:
                 break
-        setting = " ".join(f"{name} {'knight' if role else 'knave'}" for name, role in zip(names, roles, strict=True))
+        setting = " ".join(f"{name} {'honest' if role else 'lying'}" for name, role in zip(names, roles, strict=True))
         lines.append(f"If {setting}: {', '.join(checks)} {'yes' if fits else 'no'}.")
         if fits:
             break
