@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from merf.core.problem import Problem
 from merf.tasks import extras, get, records
@@ -22,6 +24,32 @@ from merf.tasks.extras import MissingExtra
 from merf.tasks.records import open_sources
 
 Rows = Sequence[dict[str, Any]]
+
+COLUMNS = (
+    "prompt",
+    "answer",
+    "solution",
+    "reward_model",
+    "choices",
+    "tests",
+    "entry_point",
+    "schema",
+    "level",
+    "images",
+)
+KEYS = (
+    "role",
+    "content",
+    "ground_truth",
+    "text",
+    "label",
+    "inputs",
+    "outputs",
+    "fn_name",
+    "numbers",
+    "target",
+    "input",
+)
 
 
 def sums(n: int, start: int = 0) -> list[dict[str, Any]]:
@@ -487,6 +515,24 @@ def test_countdown_code_and_sql_from_a_file(tmp_path: Path) -> None:
             tmp_path,
             verifier="sql",
         )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*KEYS, "x"]), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=st.dictionaries(st.sampled_from(COLUMNS), JSON, min_size=2), verifier=st.sampled_from(sorted(ANSWERS)))
+def test_whatever_a_row_holds_it_is_a_problem_or_refused(row: dict[str, Any], verifier: str, tmp_path: Path) -> None:
+    prompt = ""
+    try:
+        prompt = str(one([{"prompt": "What?", **row}], tmp_path, verifier=verifier)[1].prompt)
+    except ValueError as error:
+        prompt = f"refused: {error}"
+    assert prompt not in ("", "refused: ")
 
 
 def test_every_verifier_is_described() -> None:

@@ -83,6 +83,16 @@ ESCAPES = {
     "def say(fd, m):\n    b = json.dumps(m).encode()\n    os.write(fd, struct.pack('>I', len(b)) + b)\n"
     "for fd in range(3, 64):\n    try:\n        say(fd, {'done': [None]})\n        say(fd, {'passed': True})\n"
     "        say(fd, {'value': 4})\n    except OSError: pass\n" + wrapped("return 0"),
+    "an object without a name": "import sys\nm = sys.modules['__main__']\n"
+    "m.write_message = lambda c, r, w=m.write_message: w(c, {'value': {'object': 7}} if 'value' in r else r)\n"
+    + wrapped("return 0"),
+    "values that can't be": "import sys\nm = sys.modules['__main__']\n"
+    "m.write_message = lambda c, r, w=m.write_message: w(c, {'value': {'set': [[1]]}} if 'value' in r else r)\n"
+    + wrapped("return 0"),
+    "replies of another kind": "import sys\nm = sys.modules['__main__']\n"
+    "m.write_message = lambda c, r, w=m.write_message: w(c, [1, 'two'] if 'value' in r else r)\n" + wrapped("return 0"),
+    "brackets without end": "import sys\nm = sys.modules['__main__']\nm.json.dumps = lambda r: '[' * 10**5\n"
+    + wrapped("return 0"),
     "writes junk to every descriptor": "import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'\\xff' * 100)\n"
     "    except OSError: pass\n" + wrapped("return 0"),
     "reads the judge's memory": wrapped(

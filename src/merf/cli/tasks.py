@@ -29,7 +29,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     showing.add_argument(
         "--set", dest="options", action="append", default=[], metavar="OPTION=VALUE", help="an option of the task"
     )
-    return parser.parse_args(arguments or ["list"])
+    return parser.parse_args(["list", *arguments] if arguments in ([], ["--all"]) else arguments)
 
 
 def main(arguments: list[str]) -> None:

@@ -196,7 +196,10 @@ class Data:
             if all(fields.get(name) is None for name in group):
                 raise ValueError(f"no {' or '.join(self.columns.get(name, name) for name in group)}")
         prompt = read_prompt(fields["prompt"])
-        answer = self.answers.read(fields, normalised(text_of(prompt)))
+        try:
+            answer = self.answers.read(fields, normalised(text_of(prompt)))
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            raise ValueError(f"an answer in no known form: {type(error).__name__} {error}") from error
         meta = {name: value for name, value in record.row.items() if name not in self.columns.values()}
         meta.update({name: fields[name] for name in ("solution", "rubric", "images") if fields.get(name) is not None})
         digits = re.search(r"\d+", str(fields.get("difficulty", "")))

@@ -225,7 +225,8 @@ def _forget_all() -> None:
         pool._finalizer = weakref.finalize(pool, _kill_all, pool._idle)
 
 
-os.register_at_fork(after_in_child=_forget_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def serve(channel: int) -> None:

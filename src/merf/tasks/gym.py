@@ -10,14 +10,13 @@ Repeatability. Some generators draw from the global random state, and six depend
 set, which changes from one Python process to the next. They run in a worker with its own random state
 and a fixed hash seed.
 
-Trust. Seven scorers hand the answer to `eval` or to SymPy's parser (which calls it). Answers reach them
-only if they can't be more than an expression, and all scorers with code of their own run in a worker
-that is killed after five seconds.
+Trust. Nine scorers hand the answer to `eval` or to SymPy's parser (which calls it). Two of them are
+replaced; answers reach the others only if they can't be more than an expression, and all scorers with
+code of their own run in a worker that is killed after five seconds.
 
 Marks. An answer is right only at full marks. Part marks count from what the same scorer pays for
 nonsense on the same problem, and never for text that contains the right answer among other things: the
-package pays `len(right)/len(given)` there. Three scorers are replaced because a fixed answer beats them,
-and one that would need SymPy's parser.
+package pays `len(right)/len(given)` there. Three scorers are replaced because a fixed answer beats them.
 """
 
 from __future__ import annotations

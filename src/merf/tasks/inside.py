@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
 import socket
 import struct
@@ -254,6 +253,8 @@ def run_tests(channel: socket.socket, tests: list[str], setup: str, names: list[
 
 def confine(limits: dict[str, int], uid: int | None, lonely: bool) -> None:
     """Give up everything this process could do that a solution needn't. Hard limits: there is no way back."""
+    import resource
+
     if lonely:
         _leave_network(uid is None)
         if uid is not None:
@@ -270,7 +271,9 @@ def confine(limits: dict[str, int], uid: int | None, lonely: bool) -> None:
             kind = getattr(resource, name)
             hard = resource.getrlimit(kind)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (value, value))
+            # macOS knows some of these limits by name only.
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(kind, (value, value))
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -299,12 +302,17 @@ def _leave_network(unprivileged: bool) -> None:
     ctypes.CDLL(None).unshare(new_network | (new_user if unprivileged else 0))
 
 
+_started: list[int] = []
+"""Children of this process, each the first of a session of its own."""
+
+
 def start(
     action: Callable[[], None], order: dict[str, Any], stdin: int | None = None, stdout: int | None = None
 ) -> int:
     """Fork a confined child that does `action`; its process number."""
     child = os.fork()
     if child:
+        _started.append(child)
         return child
     status = 1
     try:
@@ -356,6 +364,8 @@ def run_program(source: str, order: dict[str, Any], text: str) -> dict[str, Any]
 
 def sweep(order: dict[str, Any]) -> None:
     """Kill everything that untrusted code left running, and wait until it is gone."""
+    while _started:
+        _signal(-_started.pop())
     if order["contained"]:
         # In a process namespace of our own, "everybody" is only what was started here.
         _signal(-1)
@@ -395,9 +405,10 @@ def _children() -> list[int]:
     return found
 
 
-def main(descriptor: int) -> None:
-    """Greet, take the order, carry it out, and leave nothing running."""
-    channel = socket.socket(fileno=descriptor)
+def main() -> None:
+    """Greet, take the order, carry it out, and leave nothing running. The socket comes as standard input."""
+    channel = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     write_message(channel, "ready")
     order = read_message(channel)
     if not order["contained"] and sys.platform.startswith("linux"):

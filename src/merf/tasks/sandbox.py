@@ -46,7 +46,8 @@ START_SECONDS = 30.0
 """How long a sandbox may take to start before it counts as broken. Mostly it takes 0.03."""
 
 FIRST_UID = 200_000
-"""As root, each sandbox gets a user id of its own from here on, so that limits on processes count it alone."""
+"""As root, each sandbox gets a user id of its own from here on, so that limits on processes count it alone.
+Inside a container that maps fewer ids, it is one of the upper half of those."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,14 @@ class Box:
         self.deadline = deadline or time.monotonic() + limits.seconds
         self.scratch = tempfile.mkdtemp(prefix="merf-scratch-") if kind == "subprocess" else None
         self.channel, theirs = socket.socketpair()
-        uid = FIRST_UID + next(_turns) % 100_000 if os.geteuid() == 0 else None
+        uid = _spare_uid() if os.geteuid() == 0 else None
         if self.scratch and uid is not None:
             os.chown(self.scratch, uid, uid)
         try:
             with theirs:
                 self.process = subprocess.Popen(
-                    [*self._wrapping(), _python(kind), "-I", "-S", "-B", "-c", _program(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
+                    [*self._wrapping(), _python(kind), "-I", "-S", "-B", "-c", _program()],
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     env={"LC_ALL": "C.UTF-8"},
@@ -186,7 +186,17 @@ class Box:
         self.close()
 
 
-_turns = count(os.getpid() * 37)
+_turns = count(os.getpid() << 12)
+
+
+def _spare_uid() -> int:
+    """A user id that nobody has and, most likely, no other sandbox of the moment."""
+    top = 1 << 31
+    with contextlib.suppress(OSError, ValueError):
+        maps = Path("/proc/self/uid_map").read_text().splitlines()
+        top = min(top, max(int(line.split()[0]) + int(line.split()[2]) for line in maps))
+    first = min(FIRST_UID, top // 2)
+    return first + next(_turns) % (top - first - 2)
 
 
 def _children(process: int) -> list[int]:
@@ -224,12 +234,15 @@ class Sandbox:
         """What `source` prints as a script, for each input in turn. Raises Stopped where a run fails."""
         with self._box({"mode": "program", "source": source, "inputs": list(inputs)}) as box:
             for _ in inputs:
-                reply = box.receive()
-                if reply["flooded"]:
-                    raise Stopped("printed too much")
-                if reply["status"] != 0:
-                    raise Stopped(f"ended with status {reply['status']}")
-                yield reply["output"]
+                match box.receive():
+                    case {"flooded": True}:
+                        raise Stopped("printed too much")
+                    case {"status": 0, "output": str(output)}:
+                        yield output
+                    case {"status": int(status)}:
+                        raise Stopped(f"ended with status {status}")
+                    case _:
+                        raise Stopped("an unreadable reply")
 
     def failures(
         self, source: str, tests: Sequence[str], names: Sequence[str], setup: str = "", check: str = ""
@@ -244,12 +257,14 @@ class Sandbox:
             order = {"mode": "tests", "tests": list(tests), "setup": setup, "names": list(names), "check": check}
             with self._box(order, solution.box.deadline) as judge:
                 while True:
-                    message = judge.receive()
-                    if "done" in message:
-                        break
-                    solution.box.send(message)
-                    judge.send(_checked(solution.box.receive()))
-        results = message["done"]
+                    match judge.receive():
+                        case {"done": [*results]} if len(results) == len(tests):
+                            break
+                        case {"do": str()} as question:
+                            solution.box.send(question)
+                            judge.send(_checked(solution.box.receive()))
+                        case _:
+                            raise Broken("the tests sent something unreadable")
         for result in results:
             if result and result["raised"] == inside.CantBeAsked.__name__:
                 raise Broken(result["text"])
@@ -274,7 +289,10 @@ class Functions:
             raise Raised(_words(reply))
         if "kind" in reply:
             raise Raised(f"returned a {reply['kind']}, not a plain value")
-        return decode(reply["value"])
+        try:
+            return decode(reply["value"])
+        except (ValueError, RecursionError):
+            raise Stopped("an unreadable reply") from None
 
     def __enter__(self) -> Functions:
         return self
@@ -302,16 +320,16 @@ def _words(raised: Mapping[str, Any]) -> str:
 
 @cache
 def best_kind() -> Kind:
-    """bubblewrap where it works, found out by starting one; else the subprocess, with a warning."""
+    """bubblewrap where it works, found out by starting one; else the subprocess, with a warning. Broken where
+    neither works."""
     if shutil.which("bwrap") is None:
         reason = "bubblewrap is not installed"
+    elif fault := _fault("bubblewrap"):
+        reason = f"bubblewrap doesn't work here ({fault})"
     else:
-        try:
-            with Sandbox(kind="bubblewrap").functions("def f(): return 1") as solution:
-                solution.call("f", ())
-            return "bubblewrap"
-        except (Broken, Stopped, Raised) as error:
-            reason = f"bubblewrap doesn't work here ({error})"
+        return "bubblewrap"
+    if fault := _fault("subprocess"):
+        raise Broken(f"{reason}, and neither does a limited subprocess ({fault})")
     warnings.warn(
         f"{reason}: code is run in a limited subprocess, which is not a security boundary. "
         "On Debian and Ubuntu: apt-get install bubblewrap",
@@ -319,6 +337,15 @@ def best_kind() -> Kind:
         stacklevel=3,
     )
     return "subprocess"
+
+
+def _fault(kind: Kind) -> str:
+    """What keeps a sandbox from running the simplest of solutions; empty if nothing does."""
+    try:
+        with Sandbox(kind=kind).functions("def f(): return 1") as solution:
+            return "" if solution.call("f", ()) == 1 else "it computes wrongly"
+    except (Broken, Stopped, Raised) as error:
+        return str(error)
 
 
 # How a sandbox is started.
@@ -329,8 +356,8 @@ def _source() -> str:
     return Path(inside.__file__).read_text(encoding="utf-8")
 
 
-def _program(descriptor: int) -> str:
-    return f"{_source()}\nmain({descriptor})\n"
+def _program() -> str:
+    return f"{_source()}\nmain()\n"
 
 
 def _python(kind: Kind) -> str:
