@@ -187,7 +187,7 @@ def test_mixed_precision_is_close_and_keeps_weights_and_gradients_in_float32(pol
     theirs = torch.cat([full[name].flatten() for name in mixed])
     assert torch.nn.functional.cosine_similarity(ours, theirs, dim=0) > 0.98
     samples = policy.sample([[40, 50, 60]] * 4, Sampling(max_tokens=10), [0, 1, 2, 3])
-    expected = policy.logprobs([[40, 50, 60]] * 4, [s.tokens for s in samples])
+    expected = policy.token_logprobs([[40, 50, 60]] * 4, [s.tokens for s in samples])
     for sample, row in zip(samples, expected, strict=True):
         assert np.allclose(sample.logprobs, row, atol=0.15)
 
@@ -219,8 +219,8 @@ def test_out_of_memory_halves_the_budget_once_and_then_says_what_to_change(polic
 def test_prompts_and_responses_of_very_different_lengths_keep_their_places(policy):
     prompts = [[30 + i] * (1 + 13 * i) for i in range(5)]
     responses = [[40 + i] * (1 + 7 * (4 - i)) for i in range(5)]
-    together = policy.logprobs(prompts, responses)
+    together = policy.token_logprobs(prompts, responses)
     for prompt, response, row in zip(prompts, responses, together, strict=True):
-        alone = policy.logprobs([prompt], [response])[0]
+        alone = policy.token_logprobs([prompt], [response])[0]
         torch.testing.assert_close(row, alone, atol=1e-5, rtol=0)
-    assert policy.logprobs([[1, 2]], [[]])[0].shape == (0,)
+    assert policy.token_logprobs([[1, 2]], [[]])[0].shape == (0,)

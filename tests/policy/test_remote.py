@@ -29,7 +29,7 @@ def engine_for(policy, url, **changes) -> RemoteEngine:
     options = {
         "encode": policy.chat.encode,
         "decode": policy.chat.decode,
-        "score": lambda prompts, responses: [row.tolist() for row in policy.logprobs(prompts, responses)],
+        "score": lambda prompts, responses: [row.tolist() for row in policy.token_logprobs(prompts, responses)],
         "end": policy.tokenizer.eos_token_id,
         **changes,
     }
@@ -96,7 +96,7 @@ def test_missing_logprobs_are_computed_by_the_local_model(policy, stub):
     url, _, spoil = stub
     spoil["choice"] = {"logprobs": None}
     samples = engine_for(policy, url)(PROMPTS, Sampling(max_tokens=8), list(range(5)))
-    expected = policy.logprobs(PROMPTS, [s.tokens for s in samples])
+    expected = policy.token_logprobs(PROMPTS, [s.tokens for s in samples])
     for sample, row in zip(samples, expected, strict=True):
         assert np.allclose(sample.logprobs, row, atol=1e-6)
 

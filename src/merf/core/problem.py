@@ -44,11 +44,13 @@ class Prompt:
     """What the model saw when it responded (`acting`) and what it is trained on (`learning`).
 
     The two are equal unless a method hides something from the gradient: a hint, a rubric, the
-    motivation. `prefill` is text the response starts with that was given, not sampled. `exposure`
-    is the share of the rulebook that `acting` shows, from 0 (none) to 1 (all).
+    motivation. `prefill` is text the response starts with that was given, not sampled; `ids` are tokens that
+    follow it, for methods that carry text over without reading it again. `exposure` is the share of the
+    rulebook that `acting` shows, from 0 (none) to 1 (all).
     """
 
     acting: Messages
     learning: Messages
     prefill: str = ""
+    ids: tuple[int, ...] = ()
     exposure: float = 0.0

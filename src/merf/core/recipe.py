@@ -43,6 +43,8 @@ class Recipe:
     epochs      passes over each rollout batch
     truncated   what to do with responses cut off at the length limit: "unreadable" scores them as having
                 no answer, "masked" also leaves them out of the gradient, "as-is" reads what is there
+    reference   keep the starting weights for rules and rollouts that ask for them (an objective with a KL term
+                keeps them anyway)
     failures    the share of responses whose verifier may fail in one step before the run stops
     """
 
@@ -63,6 +65,7 @@ class Recipe:
     epochs: int = 1
     truncated: Literal["unreadable", "masked", "as-is"] = "unreadable"
     failures: float = 0.2
+    reference: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

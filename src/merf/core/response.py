@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from merf.core.layout import Layout, Parsed, ThinkAnswer
-from merf.core.problem import Problem
+from merf.core.problem import Messages, Problem
 from merf.core.progress import Progress
 
 Array = NDArray[np.float64]
@@ -46,7 +46,8 @@ class Response:
 
     `text` is everything the model wrote (with any prefilled opening), `tokens` its length in tokens,
     `finished` False when it was cut off at the length limit, `member` its index within its group.
-    `extras` holds what a rule asked the sampler to record (token entropies, for instance).
+    `extras` holds what the sampler recorded: "prompt_ids" and "ids" (token ids), "logprobs" and "entropy" (one
+    number per token).
     """
 
     problem: Problem
@@ -93,14 +94,36 @@ class Response:
         return self.parsed.fault or self.verdict.note
 
 
+class Likelihood(Protocol):
+    """A language model as a rule may use it: log-probs of given tokens in a given context."""
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of plain text, without special tokens."""
+        ...
+
+    def prompt(self, messages: Messages) -> list[int]:
+        """Token ids of a conversation, up to where the response begins."""
+        ...
+
+    def logprobs(
+        self, contexts: Sequence[list[int]], continuations: Sequence[list[int]], model: Literal["policy", "reference"]
+    ) -> list[Array]:
+        """Log-probs of each continuation's tokens after its context, without gradient."""
+        ...
+
+
 @dataclass(frozen=True)
 class Responses(Sequence[Response]):
     """A batch of attempts. `group[i]` says which draw of a problem attempt i belongs to; groups are
-    identified by draw, never by prompt text, so a problem drawn twice makes two groups."""
+    identified by draw, never by prompt text, so a problem drawn twice makes two groups.
+
+    `likelihood` is the model being trained, where there is one: rules may ask it what text it finds likely.
+    """
 
     items: Sequence[Response]
     group: NDArray[np.int64]
     progress: Progress = Progress(0, 1)
+    likelihood: Likelihood | None = None
 
     def __post_init__(self) -> None:
         if len(self.items) != len(self.group):
@@ -120,7 +143,7 @@ class Responses(Sequence[Response]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return Responses(self.items[index], self.group[index], self.progress)
+            return replace(self, items=self.items[index], group=self.group[index])
         return self.items[index]
 
     def groups(self) -> Iterator[NDArray[np.intp]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,17 @@ import numpy as np
 from merf.core.layout import Layout
 from merf.core.problem import Problem, Prompt
 from merf.core.progress import Progress
-from merf.core.response import Response, Responses, Verifier
+from merf.core.response import Likelihood, Response, Responses, Verifier
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+PER_TOKEN = frozenset({"entropy"})
+"""Records that rules may read."""
+
+LISTS = ("problems", "prompts", "acting", "learning", "texts", "finished", "member", "source")
+TENSORS = ("tokens", "mask", "logprobs", "lengths")
 
 
 @dataclass(frozen=True)
@@ -26,16 +33,18 @@ class Rollouts:
     acting     [N]     token ids of the acting prompt, exactly as the sampler saw them
     learning   [N]     token ids of the learning prompt; the same list object where nothing differs
     tokens     [N, T]  response tokens, padded on the right with anything
-    mask       [N, T]  True on tokens that are trained on: not padding, not tool output
+    mask       [N, T]  True on tokens that advantages act on: not padding, not tool output
     logprobs   [N, T]  of the sampling policy, under the distribution it sampled from
     lengths    [N]     number of response tokens (the end token included, tool text included)
-    texts      [N]     the decoded response, opening included, special tokens left out
+    texts      [N]     the decoded response, opening included, end token left out
     finished   [N]     False where the length limit cut the response off
     group      [N]     which draw of a problem (not which problem text)
     member     [N]     index within the group
-    trajectory [N]     which attempt, numbered from 0 without gaps; the segments of one attempt share it, in order
-    source     [N]     "policy", or "refined", "teacher", "replay"…
-    extras             named per-segment records, e.g. "entropy" [N, T]
+    trajectory [N]     which attempt, numbered from 0 without gaps; the segments of one attempt share it, in order.
+                       -1 for rows that are no attempt and earn nothing: text to be imitated
+    source     [N]     "policy", or "refined", "teacher", "replay", "imitation"…
+    extras             named per-token records [N, T], e.g. "entropy"; "imitate" holds weights of tokens whose
+                       likelihood is to be raised, whatever the advantages say
     """
 
     problems: Sequence[Problem]
@@ -67,13 +76,12 @@ class Rollouts:
         layout: Layout,
         verify: Verifier,
         progress: Progress,
-        extras: Callable[[int], dict[str, Any]] = lambda row: {},
+        likelihood: Likelihood | None = None,
     ) -> Responses:
         """The attempts as rules see them, one per trajectory, by number."""
-        _, first, count = np.unique(self.trajectory, return_index=True, return_counts=True)
         items = []
-        for start, segments in zip(first, count, strict=True):
-            rows = range(start, start + segments)
+        for rows in self.attempts():
+            start = rows[0]
             items.append(
                 Response(
                     problem=self.problems[start],
@@ -83,10 +91,35 @@ class Rollouts:
                     member=self.member[start],
                     layout=layout,
                     verify=verify,
-                    extras=extras(int(start)),
+                    extras=self._extras(rows),
                 )
             )
-        return Responses(items, self.group[first], progress)
+        return Responses(items, self.group[self.first_rows()], progress, likelihood)
+
+    def attempts(self) -> list[list[int]]:
+        """The rows of each attempt, in order, by attempt number."""
+        found: list[list[int]] = [[] for _ in range(int(self.trajectory.max(initial=-1)) + 1)]
+        for row, attempt in enumerate(self.trajectory):
+            if attempt >= 0:
+                found[attempt].append(row)
+        return found
+
+    def first_rows(self) -> list[int]:
+        """The first row of each attempt."""
+        return [rows[0] for rows in self.attempts()]
+
+    def _extras(self, rows: Sequence[int]) -> dict[str, Any]:
+        """What rules may want to know of one attempt; several segments are put end to end."""
+
+        def joined(columns: Tensor) -> Any:
+            return np.concatenate([columns[row, : int(self.lengths[row])].cpu().numpy() for row in rows])
+
+        return {
+            "prompt_ids": self.acting[rows[0]],
+            "ids": joined(self.tokens).tolist(),
+            "logprobs": joined(self.logprobs),
+            **{name: joined(values) for name, values in self.extras.items() if name in PER_TOKEN},
+        }
 
     def masked(self, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Rollouts:
         """The same rollouts with the segments outside `kept` [N] left out of the gradient."""
@@ -95,3 +128,57 @@ class Rollouts:
 
     def with_extras(self, **extras: Any) -> Rollouts:
         return replace(self, extras={**self.extras, **extras})
+
+    def select(self, rows: Sequence[int]) -> Rollouts:
+        """Some rows, in the given order; attempts are numbered anew by first appearance."""
+        picked = list(rows)
+        numbers: dict[int, int] = {}
+        trajectory = [
+            -1 if self.trajectory[i] < 0 else numbers.setdefault(int(self.trajectory[i]), len(numbers)) for i in picked
+        ]
+        lists: dict[str, Any] = {name: [getattr(self, name)[i] for i in picked] for name in LISTS}
+        tensors: dict[str, Any] = {name: getattr(self, name)[picked] for name in TENSORS}
+        return replace(
+            self,
+            **lists,
+            **tensors,
+            group=self.group[picked],
+            trajectory=np.array(trajectory, np.int64),
+            extras={name: values[picked] for name, values in self.extras.items()},
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Rollouts]) -> Rollouts:
+        """The rows of all parts, one part after the other. Equal group numbers stay one group; attempts are
+        numbered on. Per-token records that a part lacks are zero there."""
+        width = max(part.tokens.shape[1] for part in parts)
+        count = sum(map(len, parts))
+
+        def stacked(columns: Sequence[Any]) -> Any:
+            out = next(c for c in columns if c is not None).new_zeros((count, width))
+            start = 0
+            for part, column in zip(parts, columns, strict=True):
+                if column is not None:
+                    out[start : start + len(part), : column.shape[1]] = column
+                start += len(part)
+            return out
+
+        lengths = parts[0].lengths.new_zeros(count)
+        trajectory, start, attempts = [], 0, 0
+        for part in parts:
+            lengths[start : start + len(part)] = part.lengths
+            trajectory.append(np.where(part.trajectory < 0, -1, part.trajectory + attempts))
+            start, attempts = start + len(part), attempts + int(part.trajectory.max(initial=-1)) + 1
+        names = {name: None for part in parts for name in part.extras}
+        lists: dict[str, Any] = {name: [row for part in parts for row in getattr(part, name)] for name in LISTS}
+        return replace(
+            parts[0],
+            **lists,
+            tokens=stacked([part.tokens for part in parts]),
+            mask=stacked([part.mask for part in parts]),
+            logprobs=stacked([part.logprobs for part in parts]),
+            lengths=lengths,
+            group=np.concatenate([part.group for part in parts]),
+            trajectory=np.concatenate(trajectory),
+            extras={name: stacked([part.extras.get(name) for part in parts]) for name in names},
+        )

@@ -96,6 +96,8 @@ class Batch:
     tokens     number of counting tokens in the whole step, over all micro-batches and processes
     sequences  number of counting responses in the whole step
     limit      the response length limit
+    source     [n] where each row came from, as in the rollouts
+    extras     the rollouts' per-token records of these rows
     """
 
     logprobs: Tensor
@@ -108,6 +110,7 @@ class Batch:
     limit: int
     reference: Tensor | None = None
     entropy: Tensor | None = None
+    source: Sequence[str] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -63,8 +63,7 @@ class GroupRelative:
     eps: float = 1e-4
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        _, first = np.unique(rollouts.trajectory, return_index=True)
-        return over_tokens(self.advantages(scores.total, rollouts.group[first]), rollouts)
+        return over_tokens(self.advantages(scores.total, rollouts.group[rollouts.first_rows()]), rollouts)
 
     def advantages(self, reward: Array, group: np.ndarray) -> Array:
         """One advantage per attempt [A]."""

@@ -62,7 +62,7 @@ class Policy:
         self.reference: Any = None
         self.adapted = False
         self.engine: RemoteEngine | None = None
-        self._encoded: dict[str, Encoded] = {}
+        self._encoded: dict[tuple[str, str, tuple[int, ...]], Encoded] = {}
         obstacle = shares_prefixes(self.model)
         self.shares = not obstacle
         if obstacle:
@@ -81,14 +81,14 @@ class Policy:
 
     # Prompts
 
-    def encode(self, messages: Messages, prefill: str = "") -> Encoded:
-        """Token ids of a prompt; the same list object for the same prompt."""
+    def encode(self, messages: Messages, prefill: str = "", more: tuple[int, ...] = ()) -> Encoded:
+        """Token ids of a prompt, followed by `more`; the same list object for the same prompt."""
         text = self.chat.render(messages)
-        key = f"{text}\x1f{prefill}"
+        key = (text, prefill, more)
         if key not in self._encoded:
             if len(self._encoded) > 100_000:
                 self._encoded.clear()
-            ids = self.chat.encode(text + prefill)
+            ids = [*self.chat.encode(text + prefill), *more]
             self._encoded[key] = Encoded(ids, self.chat.opening(text) + prefill)
         return self._encoded[key]
 
@@ -123,7 +123,7 @@ class Policy:
         """Sample from a server instead; it is given the present weights through `folder` before every step."""
 
         def score(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> list[list[float]]:
-            return [row.tolist() for row in self.logprobs(prompts, responses)]
+            return [row.tolist() for row in self.token_logprobs(prompts, responses)]
 
         end = self.tokenizer.eos_token_id
         self.engine = RemoteEngine(url, model, self.chat.encode, self.chat.decode, score, end, speaks)
@@ -153,9 +153,34 @@ class Policy:
 
     # Scoring
 
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of plain text, without special tokens."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def prompt(self, messages: Messages) -> list[int]:
+        """Token ids of a conversation, up to where the response begins."""
+        return self.encode(messages).ids
+
+    def logprobs(
+        self,
+        contexts: Sequence[list[int]],
+        continuations: Sequence[list[int]],
+        model: Literal["policy", "reference"] = "policy",
+    ) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+        """Log-probs of each continuation's tokens after its context, at the training temperature, no gradient."""
+        if model == "reference":
+            with self.as_reference() as frozen:
+                found = self.token_logprobs(contexts, continuations, frozen)
+        else:
+            found = self.token_logprobs(contexts, continuations)
+        return [row.double().cpu().numpy() for row in found]
+
     @torch.no_grad()
-    def logprobs(self, prompts: Sequence[list[int]], responses: Sequence[list[int]], model: Any = None) -> list[Tensor]:
-        """Log-probs of each response's tokens after its prompt, under this policy (or `model`)."""
+    def token_logprobs(
+        self, prompts: Sequence[list[int]], responses: Sequence[list[int]], model: Any = None
+    ) -> list[Tensor]:
+        """The same as tensors, under this policy or any `model` of its shape."""
         out: list[Tensor] = [torch.empty(0)] * len(responses)
         filled = [i for i, response in enumerate(responses) if response]
         with self.evaluating():
@@ -176,7 +201,7 @@ class Policy:
     def padded_logprobs(self, rollouts: Rollouts, model: Any = None) -> Tensor:
         """Log-probs [N, T] of the rollouts' tokens after their learning prompts."""
         responses = [rollouts.tokens[i, : int(n)].tolist() for i, n in enumerate(rollouts.lengths)]
-        rows = self.logprobs(rollouts.learning, responses, model)
+        rows = self.token_logprobs(rollouts.learning, responses, model)
         out = rollouts.logprobs.new_zeros(rollouts.tokens.shape)
         for i, row in enumerate(rows):
             out[i, : len(row)] = row
@@ -254,6 +279,8 @@ class Policy:
     @contextmanager
     def as_reference(self) -> Iterator[Any]:
         """The reference model, for scoring."""
+        if not self.adapted and self.reference is None:
+            raise ModelError("no reference weights were kept: set `reference=True` in the recipe")
         if not self.adapted:
             yield self.reference
             return
@@ -286,9 +313,12 @@ class Policy:
         tokens = int(mask[chosen].sum())
         sequences = int(mask[chosen].any(1).sum())
         ours = set(chosen if mine is None else mine)
+        imitate = rollouts.extras.get("imitate")
         live = [i for i in chosen if i in ours and bool(mask[i].any())]
         if not needs:
             live = [i for i in live if bool((advantages[i] != 0).any())]
+        if imitate is not None:
+            live = sorted({*live, *(i for i in chosen if i in ours and bool((imitate[i] != 0).any()))})
         responses = [rollouts.tokens[i, : int(rollouts.lengths[i])].tolist() for i in live]
         prompts = [rollouts.learning[i] for i in live]
         for part in self._cut(prompts, responses):
@@ -296,7 +326,8 @@ class Policy:
             where = torch.tensor([live[i] for i in part], device=self.device)
             own = self._present(said)
             width = own.shape[1]
-            wanted = mask[where, :width] & own
+            counted = mask[where, :width] & own
+            wanted = counted if imitate is None else counted | ((imitate[where, :width] != 0) & own)
             logprobs, entropy = self._score(self.model, shown, said, wanted, "entropy" in needs)
             reference = None
             if "reference" in needs:
@@ -306,13 +337,15 @@ class Policy:
                 logprobs=logprobs,
                 old=logprobs.detach() if old is None else old[where, :width],
                 advantages=advantages[where, :width],
-                mask=wanted,
+                mask=counted,
                 rows=where,
                 tokens=tokens,
                 sequences=sequences,
                 limit=limit,
                 reference=reference,
                 entropy=entropy,
+                source=[rollouts.source[live[i]] for i in part],
+                extras={name: values[where, :width] for name, values in rollouts.extras.items()},
             )
 
 

@@ -68,10 +68,12 @@ several wordings of each (`describe(style, wording)`), because wording is someth
 EXAMPLE = '''\
 from merf import Concise, Correct, Rulebook, rule
 
+
 @rule(low=0, high=1)
 def shows_sum(text: str) -> bool:
     """The reasoning writes the sum out, with a plus sign."""
     return "+" in text
+
 
 book = Rulebook(Correct(right=2, wrong=-1, unreadable=-2), Concise(words=20).only_if(Correct()), 0.5 * shows_sum)
 print(book.describe())
@@ -373,8 +375,10 @@ same way, `Rulebook.load("package.module:book")`.
 SCORING = """\
 from merf import Problem, Response, Responses, Verdict
 
+
 def verify(problem: Problem, answer: str) -> Verdict:
     return Verdict(correct=answer == problem.answer)
+
 
 question = Problem("What is 2 + 2?", answer="4", id="sum-1")
 texts = ["<think>2 + 2</think><answer>4</answer>", "four"]

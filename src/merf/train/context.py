@@ -51,8 +51,8 @@ class StepContext:
         and on group and member, so they are the same however many processes share the work."""
         how = how or self.recipe.sampling
         how = replace(how, record=how.record | {"entropy"})
-        acting = [self.policy.encode(prompt.acting, prompt.prefill) for prompt in prompts]
-        learning = [self.policy.encode(prompt.learning, prompt.prefill) for prompt in prompts]
+        acting = [self.policy.encode(prompt.acting, prompt.prefill, prompt.ids) for prompt in prompts]
+        learning = [self.policy.encode(prompt.learning, prompt.prefill, prompt.ids) for prompt in prompts]
         seeds = self._seeds(group, member)
         self.round += 1
         samples = self.policy.sample([a.ids for a in acting], how, seeds, self.on_tokens)
@@ -113,10 +113,10 @@ class StepContext:
         if self.recipe.truncated == "as-is":
             rollouts = replace(rollouts, finished=[True] * len(rollouts))
         task = self.recipe.task
-        return rollouts.responses(task.layout, task.verify, self.progress)
+        return rollouts.responses(task.layout, task.verify, self.progress, self.policy)
 
     def score(self, rollouts: Rollouts) -> Scores:
-        """The rulebook's scores; too many failed verifiers stop the run."""
+        """The rulebook's scores, then what the judges make of them; too many failed verifiers stop the run."""
         scores = self.recipe.rulebook.score(self.responses(rollouts))
         share = scores.failed / max(len(scores.total), 1)
         if share > self.recipe.failures:

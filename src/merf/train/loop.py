@@ -27,7 +27,7 @@ def train(recipe: Recipe, policy: Policy, run: Run, world: World | None = None) 
     ctx = StepContext(recipe, policy, world, run.tokens)
     learner = Learner(policy, recipe.optimizer, world)
     policy.temperature = recipe.sampling.temperature
-    if "reference" in recipe.objective.needs:
+    if recipe.reference or "reference" in recipe.objective.needs:
         policy.freeze_reference()
     first = run.restore(ctx, learner)
 

@@ -58,7 +58,7 @@ def step_metrics(
 ) -> dict[str, float]:
     """One flat record. `correct` is the share of right answers in the training samples; `live_groups` the share
     of groups whose members were not all paid alike (only they teach anything)."""
-    _, first = np.unique(rollouts.trajectory, return_index=True)
+    first = rollouts.first_rows()
     group = rollouts.group[first]
     exposure = np.array([rollouts.prompts[i].exposure for i in first])
     known = scores.total[~np.isnan(scores.total)]

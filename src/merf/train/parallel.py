@@ -94,39 +94,8 @@ class World:
             return mine, list(range(len(mine)))
         parts: list[Rollouts] = [mine] * self.size
         dist.all_gather_object(parts, mine)
-        group = np.concatenate([part.group * self.size + rank for rank, part in enumerate(parts)])
+        numbered = [replace(part, group=part.group * self.size + rank) for rank, part in enumerate(parts)]
         owner = np.concatenate([np.full(len(part), rank) for rank, part in enumerate(parts)])
-        order = np.argsort(group, kind="stable")
-        width = max(part.tokens.shape[1] for part in parts)
-
-        def columns(name: str) -> list[Any]:
-            rows = [row for part in parts for row in getattr(part, name)]
-            return [rows[i] for i in order]
-
-        def padded(tensors: Sequence[Tensor]) -> Tensor:
-            grown = [torch.nn.functional.pad(t, (0, width - t.shape[1])) for t in tensors]
-            return torch.cat(grown)[torch.from_numpy(order)].to(mine.tokens.device)
-
-        attempts = np.concatenate([part.trajectory * self.size + rank for rank, part in enumerate(parts)])[order]
-        _, first, numbers = np.unique(attempts, return_index=True, return_inverse=True)
-        in_order = np.empty(len(first), np.int64)
-        in_order[np.argsort(first)] = np.arange(len(first))
-        pooled = replace(
-            mine,
-            problems=columns("problems"),
-            prompts=columns("prompts"),
-            acting=columns("acting"),
-            learning=columns("learning"),
-            tokens=padded([part.tokens for part in parts]),
-            mask=padded([part.mask for part in parts]),
-            logprobs=padded([part.logprobs for part in parts]),
-            lengths=torch.cat([part.lengths for part in parts])[torch.from_numpy(order)].to(mine.tokens.device),
-            texts=columns("texts"),
-            finished=columns("finished"),
-            group=group[order],
-            member=columns("member"),
-            trajectory=in_order[numbers],
-            source=columns("source"),
-            extras={name: padded([part.extras[name] for part in parts]) for name in mine.extras},
-        )
-        return pooled, np.flatnonzero(owner[order] == self.rank).tolist()
+        together = Rollouts.concatenate(numbered)
+        order = np.argsort(together.group, kind="stable")
+        return together.select(order.tolist()), np.flatnonzero(owner[order] == self.rank).tolist()
