@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,9 @@ from merf.report.live import ArmView, bars, comparison
 
 @contextmanager
 def watching(name: str, steps: int, quiet: bool) -> Iterator[Callable[[str, dict[str, Any]], None]]:
-    """A live view of one run; yields the function that records are told to."""
+    """A live view of one run; yields the function that records are told to. When quiet, only warnings are shown."""
     if quiet:
-        yield lambda kind, record: None
+        yield only_warnings
         return
     view, progress = ArmView(name, steps), bars()
     bar = progress.add_task(name, total=steps)
@@ -30,6 +31,11 @@ def watching(name: str, steps: int, quiet: bool) -> Iterator[Callable[[str, dict
             live.update(comparison([view], progress, "merf train"))
 
         yield watch
+
+
+def only_warnings(kind: str, record: dict[str, Any]) -> None:
+    if kind == "warning":
+        print(f"merf train: warning: {record['text']}", file=sys.stderr)
 
 
 class Tail:

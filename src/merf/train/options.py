@@ -88,11 +88,18 @@ class TrainOptions:
 
     model: str = "lab:knights"
     """A local folder, a hub id, or a lab base as lab:NAME."""
-    task: str = "knights-knaves"
+    task: str | None = None
+    """What to train on; `merf tasks` lists the names. Default: knights-knaves, or whatever --data holds."""
     data: str | None = None
-    """A .jsonl file of problems to use instead of generated ones."""
+    """Your own problems: a .jsonl, .csv or .parquet file, a dataset's folder, or a hub id. With --task, its
+    answers are judged as that task's are."""
+    task_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the task by name, difficulty dials above all, as in `merf tasks show`."""
     people: tuple[int, int] = (2, 3)
     """Knights & Knaves: fewest and most people in a training puzzle."""
+    rulebook: str | None = None
+    """What earns reward: a rulebook's TOML file, or package.module:name. Default: +2 / -1.5 / -2 for a right, wrong
+    or unreadable answer, and +1 / -1 for the layout."""
     motivation: MotivationOptions = field(default_factory=MotivationOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
@@ -124,14 +131,19 @@ class TrainOptions:
     """Run code that comes with the model. Off unless you trust its author."""
 
 
+def task_name(options: TrainOptions) -> str:
+    """The task these options ask for, as the tasks' registry calls it."""
+    return options.task or (f"data:{options.data}" if options.data else "knights-knaves")
+
+
 def to_dict(options: Any) -> dict[str, Any]:
-    """Nested options as plain values, for TOML; None is left out."""
+    """Nested options as plain values, for TOML; None and empty tables are left out."""
     out: dict[str, Any] = {}
     for f in dataclasses.fields(options):
         value = getattr(options, f.name)
         if dataclasses.is_dataclass(value):
             out[f.name] = to_dict(value)
-        elif value is not None:
+        elif value is not None and value != {}:
             out[f.name] = list(value) if isinstance(value, tuple) else value
     return out
 

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ import tomli_w
 import torch
 import transformers
 
+from merf.core.problem import Problem
 from merf.core.seams import Task
+from merf.policy.load import ModelError
 from merf.policy.policy import Policy
 from merf.train import records
-from merf.train.build import build_recipe, evaluation_plan
+from merf.train.build import build_recipe, evaluation_plan, longest_problems
 from merf.train.learner import TrainingStopped
 from merf.train.loop import train
 from merf.train.options import TrainOptions, to_dict
 from merf.train.parallel import World
-from merf.train.run import Run
-
-Watch = Callable[[str, dict[str, Any]], None]
+from merf.train.run import EvaluationPlan, Run
+from merf.train.teachable import Teachable, Watch
 
 
 def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, watch: Watch, resume: str = "") -> Run:
@@ -39,6 +40,7 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
     transformers.utils.logging.disable_progress_bar()
     recipe = build_recipe(options, task)
     plan = evaluation_plan(options, recipe)
+    longest = longest_problems(options, task)
     policy = Policy.load(
         model,
         options.device,
@@ -52,10 +54,9 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
         policy.add_adapters(options.lora_rank, options.seed)
     if options.server.url:
         policy.use_server(options.server.url, options.server.model, options.server.speaks, folder / "served")
-    for mode in plan.prompts.values():
-        policy.check_room([policy.encode(mode(problem)).ids for problem in plan.problems], options.max_tokens)
+    check_prompts(policy, plan, [*longest, *plan.problems], options.max_tokens)
 
-    run = Run(folder, plan, watch=watch, resume_command=resume)
+    run = Run(folder, plan, watch=Teachable(watch, len(plan.problems) * plan.samples), resume_command=resume)
     if world.leads:
         records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
         records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))  # type: ignore[attr-defined]
@@ -69,6 +70,17 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
             run.status("failed", str(stopped))
         raise
     return run
+
+
+def check_prompts(policy: Policy, plan: EvaluationPlan, problems: Sequence[Problem], max_tokens: int) -> None:
+    """Refuse problems whose prompts leave no room for a response, by name, before anything is computed."""
+    for frame in plan.prompts.values():
+        lengths = [len(policy.encode(frame(problem)).ids) for problem in problems]
+        worst = max(range(len(problems)), key=lambda i: lengths[i])
+        try:
+            policy.check_room([[0] * lengths[worst]], max_tokens)
+        except ModelError as error:
+            raise ModelError(f"{problems[worst].id}: {error}") from error
 
 
 def precision_of(options: TrainOptions) -> torch.dtype:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from merf.core.seams import Task
 from merf.lab.worlds.knights import CAST
-from merf.tasks.knights_knaves import NAMES, KnightsKnaves
-from merf.train.options import TrainOptions
+from merf.train.build import build_task
+from merf.train.options import TrainOptions, task_name
 
 
 def task_for(options: TrainOptions) -> Task:
     """The task named in the options. The lab's bases know only the names of the lab's cast."""
-    if options.task == "knights-knaves":
-        names = CAST if options.model.startswith("lab:") else NAMES
-        return KnightsKnaves(people=options.people, names=names)
-    raise ValueError(f"there is no task {options.task!r}; known: knights-knaves")
+    if options.model.startswith("lab:") and task_name(options) == "knights-knaves" and not options.data:
+        options = replace(options, task_options={"names": CAST, **options.task_options})
+    return build_task(options)
