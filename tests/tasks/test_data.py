@@ -211,6 +211,7 @@ def test_a_quote_that_is_never_closed_is_refused_rather_than_read_as_one_long_fi
             "no column looks like the answer: name it with answer=…; the columns are question, reply",
         ),
         ('{"ask": "a", "answer": 1}', {}, "no column looks like the prompt"),
+        ('{"promt": "a", "answer": 1}', {}, "the columns are promt, answer; is it 'promt'?"),
         ('{"question": "a", "answer": 1}', {"verifier": "maths"}, "did you mean 'math'"),
         ('{"question": "a", "answer": 1}', {"verifier": "sql"}, "the schema or database"),
         ('{"question": "a", "answer": 1}', {"hold_out": "x"}, "did you mean 'holdout'"),

@@ -7,6 +7,7 @@ others  `question`/`problem`/… and `answer`/`solution`/…; GSM8K, MATH, MBPP,
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -86,11 +87,13 @@ def map_columns(row: Row, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def need(columns: Mapping[str, str], fields: tuple[str, ...], row: Row) -> None:
-    """ValueError, listing the columns there are, unless one of the fields has a column."""
+    """ValueError, listing the columns there are and the nearest, unless one of the fields has a column."""
     if not set(fields) & set(columns):
+        usual = [name for field in fields for name in KNOWN[field]]
+        close = [column for column in row if difflib.get_close_matches(str(column), usual, 1, cutoff=0.75)]
         raise ValueError(
             f"no column looks like the {' or '.join(fields)}: name it with {fields[0]}=…; "
-            f"the columns are {', '.join(map(str, row))}"
+            f"the columns are {', '.join(map(str, row))}" + (f"; is it {close[0]!r}?" if close else "")
         )
 
 

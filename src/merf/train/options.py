@@ -6,7 +6,8 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from merf.core.progress import Constant, Linear, Schedule, Sigmoid
 from merf.core.recipe import AdamW
@@ -149,23 +150,52 @@ def to_dict(options: Any) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> TrainOptions:
-    """The inverse of `to_dict`; unknown names are refused with the nearest valid one."""
-    options: TrainOptions = _fill(TrainOptions, values, "")
+    """The inverse of `to_dict`. Unknown names are refused with the nearest valid one, values of another kind
+    with what was expected."""
+    options: TrainOptions = _fitting(TrainOptions, values, "")
     return options
 
 
-def _fill(kind: Any, values: Mapping[str, Any], path: str) -> Any:
-    known = {f.name: f for f in dataclasses.fields(kind)}
-    default = kind()
-    out = {}
-    for name, value in values.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {path}{near[0]}?" if near else f"; known: {', '.join(known)}"
-            raise ValueError(f"unknown option {path}{name}{hint}")
-        present = getattr(default, name)
-        if dataclasses.is_dataclass(present):
-            out[name] = _fill(type(present), value, f"{path}{name}.")
-        else:
-            out[name] = tuple(value) if isinstance(present, tuple) else value
-    return kind(**out)
+PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a text"),
+}
+
+
+def _fitting(kind: Any, value: Any, path: str) -> Any:
+    """The value as an option of type `kind`; ValueError where it isn't one."""
+
+    def expected(what: str) -> ValueError:
+        return ValueError(f"{path} = {value!r}: expected {what}")
+
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise expected("a table")
+        types, inside = get_type_hints(kind), path and f"{path}."
+        for name in value:
+            if name not in types:
+                near = difflib.get_close_matches(name, types, 1)
+                hint = f"; did you mean {inside}{near[0]}?" if near else f"; known: {', '.join(types)}"
+                raise ValueError(f"unknown option {inside}{name}{hint}")
+        return kind(**{name: _fitting(types[name], given, f"{inside}{name}") for name, given in value.items()})  # type: ignore[operator]
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if value not in inner:
+            raise expected(f"one of {', '.join(inner)}")
+    elif origin is UnionType:
+        return None if value is None else _fitting(inner[0], value, path)
+    elif origin is tuple:
+        if not isinstance(value, list | tuple) or len(value) != len(inner):
+            raise expected(f"a list of {len(inner)}")
+        return tuple(_fitting(one, given, path) for one, given in zip(inner, value, strict=True))
+    elif origin is dict:
+        if not isinstance(value, Mapping):
+            raise expected("a table")
+        return dict(value)
+    else:
+        known, what = PLAIN[kind]
+        if not isinstance(value, known) or (isinstance(value, bool) and kind is not bool):
+            raise expected(what)
+    return value
