@@ -172,3 +172,35 @@ def test_workers_end_with_their_parent() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     group = int(done.stdout)
     assert wait_for_the_end(group)
+
+
+def test_a_batch_that_kills_its_worker_again_and_again_loses_nothing_else(pool: KillablePool) -> None:
+    items = [1, "hang", 2, "abort", "grow", 3, "raise", 4]
+    kinds = [outcome.kind if isinstance(outcome, Failure) else outcome for outcome in pool.batch(items)]
+    assert kinds == [2, "time", 4, "died", "memory", 6, "error", 8]
+    assert pool.batch([]) == []
+
+
+def test_batches_keep_the_order_of_the_items(pool: KillablePool) -> None:
+    items = [*range(50), "abort", *range(50, 90)]
+    outcomes = list(pool.map(items, size=16))
+    assert [o for o in outcomes if not isinstance(o, Failure)] == [2 * n for n in range(90)]
+    assert isinstance(outcomes[50], Failure)
+
+
+def test_a_call_may_have_a_limit_of_its_own(pool: KillablePool) -> None:
+    outcome = pool.call("hang", seconds=0.05)
+    assert isinstance(outcome, Failure)
+    assert outcome.note == "took longer than 0.05 s"
+
+
+def test_a_pool_in_a_worker_keeps_to_the_memory_of_that_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    from merf.tasks.deadline import _limit_memory
+
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    _limit_memory(100 << 30)
+    assert asked == [(1 << 30, 1 << 30)]

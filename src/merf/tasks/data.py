@@ -15,8 +15,8 @@ import re
 import unicodedata
 import warnings
 from array import array
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -29,7 +29,7 @@ from merf.core.problem import Problem
 from merf.core.response import Verdict
 from merf.core.seeds import derive
 from merf.tasks import nearest
-from merf.tasks.answers import ANSWERS, answers_named
+from merf.tasks.answers import ANSWERS, Answers, answers_named
 from merf.tasks.columns import KNOWN, TEMPLATE_SIGNS, guess_verifier, map_columns, need, pick, read_prompt, text_of
 from merf.tasks.facts import Facts
 from merf.tasks.procedural import check_split
@@ -186,31 +186,8 @@ class Data:
         """The row as a problem. ValueError where it can't be one."""
         if isinstance(record.row, Corrupt):
             raise ValueError(record.row.reason)
-        fields: dict[str, Any] = {}
-        for name, column in self.columns.items():
-            try:
-                fields[name] = pick(record.row, column)
-            except KeyError:
-                fields[name] = None
-        for group in (("prompt",), *self.answers.wants):
-            if all(fields.get(name) is None for name in group):
-                raise ValueError(f"no {' or '.join(self.columns.get(name, name) for name in group)}")
-        prompt = read_prompt(fields["prompt"])
-        try:
-            answer = self.answers.read(fields, normalised(text_of(prompt)))
-        except (TypeError, KeyError, IndexError, AttributeError) as error:
-            raise ValueError(f"an answer in no known form: {type(error).__name__} {error}") from error
-        meta = {name: value for name, value in record.row.items() if name not in self.columns.values()}
-        meta.update({name: fields[name] for name in ("solution", "rubric", "images") if fields.get(name) is not None})
-        digits = re.search(r"\d+", str(fields.get("difficulty", "")))
-        meta["difficulty"] = int(digits[0]) if digits else 0
-        return Problem(
-            prompt=self.answers.ask(prompt, answer),
-            answer=answer,
-            task=self.name,
-            id=f"{self.name}/{split}/{record.line}",
-            meta=meta,
-        )
+        problem = read_problem(record.row, self.columns, self.answers)
+        return replace(problem, task=self.name, id=f"{self.name}/{split}/{record.line}")
 
     def _refuse(self, tolerated: float) -> None:
         """Too much that can't be read means that something is wrong with all of it."""
@@ -315,6 +292,30 @@ class Data:
     def describe(self) -> str:
         rows, verifier = self.report.rows, self.answers.facts.verifier
         return f"{rows['train']} problems from {self.path}, {rows['test']} held out; judged by {verifier}."
+
+
+def read_problem(row: Row, columns: Mapping[str, str], answers: Answers) -> Problem:
+    """A row as a problem; the prompt is empty where no column is one. ValueError where the row has no prompt
+    or no answer that can be read."""
+    fields: dict[str, Any] = {}
+    for name, column in columns.items():
+        try:
+            fields[name] = pick(row, column)
+        except KeyError:
+            fields[name] = None
+    for group in (("prompt",), *answers.wants) if "prompt" in columns else answers.wants:
+        if all(fields.get(name) is None for name in group):
+            raise ValueError(f"no {' or '.join(columns.get(name, name) for name in group)}")
+    prompt = read_prompt(fields["prompt"]) if "prompt" in columns else ""
+    try:
+        answer = answers.read(fields, normalised(text_of(prompt)))
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ValueError(f"an answer in no known form: {type(error).__name__} {error}") from error
+    meta = {name: value for name, value in row.items() if name not in columns.values()}
+    meta.update({name: fields[name] for name in ("solution", "rubric", "images") if fields.get(name) is not None})
+    digits = re.search(r"\d+", str(fields.get("difficulty", "")))
+    meta["difficulty"] = int(digits[0]) if digits else 0
+    return Problem(prompt=answers.ask(prompt, answer), answer=answer, meta=meta)
 
 
 def normalised(text: str) -> str:

@@ -9,6 +9,9 @@ main thread, and no Python-level timeout interrupts a long call in C. A process 
             if isinstance(outcome, Failure):
                 print(item, outcome.kind, outcome.note)
 
+Quick calls are best handed over many at a time (`pool.batch(items)`, or `pool.map(items, size=64)`): the
+worker answers them one by one, each under the limit, and a call that costs it its life costs no other one.
+
 Workers are fresh interpreters started with `subprocess`, not forks: they inherit no threads, locks or
 GPU state, and the caller's `__main__` isn't run again. That asks for a function that can be imported:
 one defined at the top level of a module.
@@ -24,9 +27,10 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, Literal, TypeVar
@@ -85,7 +89,7 @@ class KillablePool(Generic[In, Out]):
                     f"{named!r} is defined in the main script, which workers can't import; move it to a module"
                 )
         self.seconds, self.workers = seconds, workers
-        self._order = bytes(ForkingPickler.dumps((function, prepare, seconds, memory)))
+        self._order = bytes(ForkingPickler.dumps((function, prepare, memory)))
         self._forget()
         self._finalizer = weakref.finalize(self, _kill_all, self._idle)
         _POOLS.add(self)
@@ -96,39 +100,40 @@ class KillablePool(Generic[In, Out]):
         self._lock = threading.Lock()
         self._permits = threading.BoundedSemaphore(self.workers)
 
-    def call(self, item: In) -> Out | Failure:
+    def call(self, item: In, seconds: float | None = None) -> Out | Failure:
         """`function(item)`, or why there is no result. Blocks while all workers are busy."""
-        message = bytes(ForkingPickler.dumps(item))
-        with self._permits:
-            worker = self._take()
-            try:
-                outcome: Out | Failure = worker.run(message, self.seconds)
-            except BaseException:
-                # Interrupted halfway: whatever this worker says next belongs to a question nobody waits for.
-                worker.kill()
-                raise
-            if worker.alive:
-                with self._lock:
-                    self._idle.append(worker)
-        return outcome
+        return self.batch([item], seconds)[0]
 
-    def map(self, items: Iterable[In]) -> Iterator[Out | Failure]:
-        """Outcomes in the order of `items`, computed by all workers; reads only a little ahead."""
-        if self.workers == 1:
-            yield from map(self.call, items)
-            return
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="deadline") as threads:
-            waiting: deque[Future[Out | Failure]] = deque()
-            try:
-                for item in items:
-                    waiting.append(threads.submit(self.call, item))
-                    if len(waiting) > 2 * self.workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+    def batch(self, items: Sequence[In], seconds: float | None = None) -> list[Out | Failure]:
+        """What `call` gives for each of `items`, from one worker at a time and in one message.
+
+        The limit (`seconds` instead of the pool's, if given) is that of each call by itself. When a call costs
+        the worker its life, another one goes on with the next item.
+        """
+        limit = self.seconds if seconds is None else seconds
+        messages = [bytes(ForkingPickler.dumps(item)) for item in items]
+        outcomes: list[Out | Failure] = []
+        with self._permits:
+            while len(outcomes) < len(messages):
+                worker = self._take()
+                try:
+                    outcomes += worker.run(messages[len(outcomes) :], limit)
+                except BaseException:
+                    # Interrupted halfway: whatever this worker says next belongs to a question nobody waits for.
+                    worker.kill()
+                    raise
+                if worker.alive:
+                    with self._lock:
+                        self._idle.append(worker)
+        return outcomes
+
+    def map(self, items: Iterable[In], size: int = 1) -> Iterator[Out | Failure]:
+        """Outcomes in the order of `items`, computed by all workers; reads only a little ahead. `size` items
+        at a time go to a worker."""
+        waiting = iter(items)
+        batches = iter(lambda: [*islice(waiting, size)], [])
+        for outcomes in in_order(self.batch, batches, self.workers):
+            yield from outcomes
 
     def close(self) -> None:
         """End the idle workers. The pool stays usable: the next call starts new ones."""
@@ -182,23 +187,26 @@ class _Worker:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def run(self, message: bytes, seconds: float) -> Any:
+    def run(self, messages: Sequence[bytes], seconds: float) -> list[Any]:
+        """The answers to `messages`, in order, up to and including the first that this worker did not survive."""
+        outcomes: list[Any] = []
         try:
-            self.pipe.send_bytes(message)
-            reply = self._receive(seconds)
+            self.pipe.send((seconds, messages))
+            while len(outcomes) < len(messages):
+                reply = self._receive(seconds)
+                if reply is None:
+                    self.kill()
+                    return [*outcomes, Failure("time", f"took longer than {seconds:g} s")]
+                what, value = reply
+                outcomes.append(value if what == "result" else Failure(what, value))
+                if what == "memory":
+                    # A worker that hit its limit is too full to be of use to the next call.
+                    self.kill()
+                    return outcomes
         except (EOFError, OSError):
             self.kill()
-            return Failure("died", f"the worker process ended with status {self.process.returncode}")
-        if reply is None:
-            self.kill()
-            return Failure("time", f"took longer than {seconds:g} s")
-        what, value = reply
-        if what == "result":
-            return value
-        if what == "memory":
-            # A worker that hit its limit is too full to be of use to the next call.
-            self.kill()
-        return Failure(what, value)
+            return [*outcomes, Failure("died", f"the worker process ended with status {self.process.returncode}")]
+        return outcomes
 
     def _receive(self, seconds: float) -> Any:
         return self.pipe.recv() if self.pipe.poll(seconds) else None
@@ -208,6 +216,25 @@ class _Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.pipe.close()
+
+
+def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
+    """`map(function, items)` by several threads; reads only a little ahead of what is taken."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="deadline") as running:
+        waiting: deque[Future[Out]] = deque()
+        try:
+            for item in items:
+                waiting.append(running.submit(function, item))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _kill_all(workers: list[_Worker]) -> None:
@@ -233,7 +260,7 @@ def serve(channel: int) -> None:
     """A worker's whole life: receive the function, then answer calls until the pipe closes."""
     pipe = Connection(channel)
     try:
-        function, prepare, seconds, memory = pipe.recv()
+        function, prepare, memory = pipe.recv()
         if prepare is not None:
             prepare()
     except BaseException as error:
@@ -243,15 +270,20 @@ def serve(channel: int) -> None:
     pipe.send(("ready", None))
     while True:
         try:
-            message = pipe.recv_bytes()
+            seconds, messages = pipe.recv()
         except EOFError:
             return
-        # If the parent is gone, nobody else ends a call that hangs. The alarm's default action is to
-        # terminate the process, whatever it is doing.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds + 1.0)
-        pipe.send_bytes(_answer(function, message))
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for message in messages:
+            # If the parent is gone, nobody else ends a call that hangs. The alarm's default action is to
+            # terminate the process, whatever it is doing.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, seconds + 1.0)
+            answer = _answer(function, message)
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            try:
+                pipe.send_bytes(answer)
+            except BrokenPipeError:
+                return
 
 
 def _answer(function: Callable[[Any], Any], message: bytes) -> bytes:
@@ -276,4 +308,7 @@ def _limit_memory(extra: int | None) -> None:
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + extra
+    # A pool inside a worker of another one can't grant more than that worker has.
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = limit if allowed == resource.RLIM_INFINITY else min(limit, allowed)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -108,14 +108,15 @@ class JsonLines(TextFile):
             file.seek(offset)
             for line in file:
                 if line.strip():
-                    found.append(Record(line_number, _json_row(line)))
+                    found.append(Record(line_number, json_row(line)))
                     if len(found) == BLOCK:
                         break
                 line_number += 1
         return found
 
 
-def _json_row(line: bytes) -> Row | Corrupt:
+def json_row(line: bytes) -> Row | Corrupt:
+    """One line of a JSON-lines file."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
