@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 
 import pytest
 
+from merf.evaluate.statistics import bootstrap
 from merf.lab.experiment import SHIPPED, Arm, Experiment, jobs_of, merged, run
 from merf.report.page import write_report
-from merf.report.runs import ArmRecord, RunRecord, table
+from merf.report.published import Publication, verdict
+from merf.report.runs import ArmRecord, RunRecord, baseline_of, table
 
 SMALL = """
 title = "Small"
@@ -118,3 +121,55 @@ def test_a_run_that_fails_is_named_and_its_reason_kept(experiment, tmp_path):
     assert run([broken], 1) == [broken]
     assert "neither a local folder" in (broken.folder / "log.txt").read_text()
     assert json.dumps(broken.status)
+
+
+def test_an_arm_is_compared_with_the_arm_it_names(tmp_path):
+    def arm(name, against, *accuracies):
+        runs = []
+        for seed, value in enumerate(accuracies):
+            folder = tmp_path / name / f"seed-{seed}"
+            folder.mkdir(parents=True)
+            record = {"step": 4, "mode": "bare", "full": True, "accuracy": value, "pass@1": value}
+            (folder / "evaluations.jsonl").write_text(json.dumps(record) + "\n")
+            runs.append(RunRecord(folder))
+        return ArmRecord(name, runs, against)
+
+    arms = [
+        arm("a", "", 0.1, 0.2, 0.3),
+        arm("b", "b", 0.5, 0.5, 0.5),
+        arm("c", "b", 0.6, 0.7, 0.8),
+        arm("d", "", 0.1, 0.2, 0.3),
+    ]
+    assert [(baseline_of(one, arms) or one).name for one in arms] == ["a", "b", "b", "a"]
+    gain = arms[2].difference(arms[1], "bare", "accuracy")
+    assert gain.mean == pytest.approx(0.2)
+    assert gain.low > 0
+    assert verdict(gain).startswith("higher")
+    assert verdict(arms[3].difference(arms[0], "bare", "accuracy")).startswith("no difference shown")
+    assert verdict(bootstrap([0.3, 0.4])).endswith("(too few seeds for an interval)")
+
+
+def test_arms_against_unknown_arms_are_refused(tmp_path, saved_models):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL.format(model=saved_models["llama"]) + 'against = "RLHF"\n')
+    with pytest.raises(ValueError, match="against 'RLHF', which is not an arm"):
+        Experiment.load(path)
+
+
+def test_results_are_published_as_page_picture_and_numbers(experiment, tmp_path):
+    jobs = jobs_of(experiment, [0, 1], tmp_path / "runs")
+    assert run(jobs, at_once=1, pause=0.05) == []
+    arms = [ArmRecord(a.name, [RunRecord(j.folder) for j in jobs if j.arm == a], a.against) for a in experiment.arms]
+    out = tmp_path / "results"
+    Publication("small", experiment.title, "Is | it?", "merf compare small", arms).write(out)
+    page = (out / "small.md").read_text()
+    assert "merf compare small" in page
+    assert "**MeRF, half** against RLVR, asked with it" in page
+    assert ET.parse(out / "small.svg").getroot().tag.endswith("svg")
+    numbers = json.loads((out / "small.json").read_text())
+    for stored, arm in zip(numbers["arms"], arms, strict=True):
+        for kept, one in zip(stored["runs"], arm.runs, strict=True):
+            last = [e for e in kept["evaluations"] if e["mode"] == "bare"][-1]
+            assert last["accuracy"] == pytest.approx(one.final("bare", "accuracy"), abs=1e-4)
+            assert kept["options"]["seed"] == kept["seed"]
+            assert kept["environment"]["packages"]["torch"]

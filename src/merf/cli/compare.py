@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 if TYPE_CHECKING:
     from merf.lab.experiment import Experiment
+    from merf.report.runs import ArmRecord
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Command:
     """Only these arms, by name."""
     out: Path | None = None
     """Folder for the runs and the report. Default: runs/EXPERIMENT."""
+    publish: Path | None = None
+    """Also write the results to this folder as files to keep: a page, a picture, and all numbers as JSON."""
     list: bool = False
     """List the experiments that come with merf."""
 
@@ -53,11 +57,29 @@ def main(arguments: Sequence[str]) -> None:
     experiment = Experiment.load(path).only(command.arms)
     folder = command.out or Path("runs") / path.stem
     seeds = range(command.first_seed, command.first_seed + command.seeds)
-    compare(experiment, list(seeds), folder, command.jobs)
+    arms, _ = compare(experiment, [*seeds], folder, command.jobs)
+    if command.publish:
+        from merf.report.published import Publication
+
+        again = f"merf compare {command.experiment} --seeds {command.seeds} --publish {command.publish}"
+        cards = cards_of(experiment)
+        Publication(path.stem, experiment.title, experiment.question, again, arms, cards).write(command.publish)
+        print(f"results: {command.publish / path.stem}.md, .svg and .json")
 
 
-def compare(experiment: Experiment, seeds: Sequence[int], folder: Path, at_once: int) -> Path:
-    """Run what is missing, print the table, write the report; returns the report's path."""
+def cards_of(experiment: Experiment) -> dict[str, Any]:
+    """The competence cards of the experiment's base models."""
+    from merf.lab.bases import resolve
+
+    models = {experiment.options(arm, 0).model for arm in experiment.arms}
+    files = {model: Path(resolve(model)) / "card.json" for model in sorted(models)}
+    return {model: json.loads(file.read_text()) for model, file in files.items() if file.exists()}
+
+
+def compare(
+    experiment: Experiment, seeds: Sequence[int], folder: Path, at_once: int
+) -> tuple[Sequence[ArmRecord], Path]:
+    """Run what is missing, print the table, write the report; returns what was run and the report's path."""
     from rich.console import Console
     from rich.table import Table
 
@@ -79,7 +101,9 @@ def compare(experiment: Experiment, seeds: Sequence[int], folder: Path, at_once:
         if failed:
             raise RuntimeError(f"{len(failed)} of {len(jobs)} runs failed; run the same command again to retry them")
 
-    arms = [ArmRecord(arm.name, [RunRecord(j.folder) for j in jobs if j.arm == arm]) for arm in experiment.arms]
+    arms = [
+        ArmRecord(arm.name, [RunRecord(j.folder) for j in jobs if j.arm == arm], arm.against) for arm in experiment.arms
+    ]
     header, rows = table(arms)
     few = len(rows) <= 4  # a few arms stand side by side, many one below the other
     lines = list(zip(header, *rows, strict=True)) if few else [tuple(header), *map(tuple, rows)]
@@ -94,4 +118,4 @@ def compare(experiment: Experiment, seeds: Sequence[int], folder: Path, at_once:
     report = folder / "report.html"
     write_report(report, experiment.title, experiment.question, arms)
     console.print(f"\nreport: [bold]{report.resolve()}[/]  (open it in a browser)")
-    return report
+    return arms, report

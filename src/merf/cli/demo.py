@@ -34,6 +34,6 @@ def main(arguments: list[str]) -> None:
     experiment = Experiment.load(SHIPPED / "demo.toml")
     if command.fresh and all(job.done for job in jobs_of(experiment, [command.seed], command.out)):
         shutil.rmtree(command.out)
-    report = compare(experiment, [command.seed], command.out, min(os.cpu_count() or 1, len(experiment.arms)))
+    _, report = compare(experiment, [command.seed], command.out, min(os.cpu_count() or 1, len(experiment.arms)))
     if command.browser:
         webbrowser.open(report.resolve().as_uri())

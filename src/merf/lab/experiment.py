@@ -9,6 +9,9 @@ An experiment is a TOML file:
     [[arms]]
     name = "RLVR"
     motivation.variant = "none"
+    [[arms]]
+    name = "MeRF"
+    against = "RLVR"         # the arm it is compared with; the first one if not given
 
 Every run is a folder `ARM/seed-N` of the experiment's folder, in the form `merf train` writes. Runs that
 are done are kept, interrupted ones resumed, so an experiment can be stopped and started at will.
@@ -44,6 +47,7 @@ class Arm:
 
     name: str
     changes: Mapping[str, Any]
+    against: str = ""
 
     @property
     def slug(self) -> str:
@@ -52,7 +56,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The first arm is the baseline that the others are compared with."""
+    """The first arm is the baseline that others are compared with, unless they say otherwise."""
 
     title: str
     question: str
@@ -64,15 +68,18 @@ class Experiment:
         table = read_toml(path)
         arms = []
         for arm in table.get("arms", []):
-            changes = {key: value for key, value in arm.items() if key != "name"}
-            arms.append(Arm(arm["name"], changes))
+            changes = {key: value for key, value in arm.items() if key not in ("name", "against")}
+            arms.append(Arm(arm["name"], changes, arm.get("against", "")))
         if not arms:
             raise ValueError(f"{path} has no arms: add at least one [[arms]] table with a name")
         experiment = cls(
             table.get("title", path.stem), table.get("question", ""), table.get("options", {}), tuple(arms)
         )
+        names = [arm.name for arm in arms]
         for arm in experiment.arms:
             experiment.options(arm, 0)  # refuses unknown names before anything runs
+            if arm.against and arm.against not in names:
+                raise ValueError(f"{path}: {arm.name!r} is against {arm.against!r}, which is not an arm")
         return experiment
 
     def only(self, names: Sequence[str]) -> Experiment:
@@ -81,7 +88,10 @@ class Experiment:
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ValueError(f"no arm is called {unknown[0]!r}; this experiment has {', '.join(known)}")
-        return replace(self, arms=tuple(known[name] for name in names)) if names else self
+        if not names:
+            return self
+        left = tuple(replace(known[n], against=known[n].against if known[n].against in names else "") for n in names)
+        return replace(self, arms=left)
 
     def options(self, arm: Arm, seed: int) -> TrainOptions:
         return train_options.from_dict(merged(self.shared, {**arm.changes, "seed": seed}))

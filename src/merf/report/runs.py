@@ -68,20 +68,27 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class ArmRecord:
-    """All seeds of one arm."""
+    """All seeds of one arm; `against` names the arm it is compared with (the first one if empty)."""
 
     name: str
     runs: Sequence[RunRecord]
+    against: str = ""
 
     def final(self, mode: str, metric: str) -> Interval:
         return bootstrap([run.final(mode, metric) for run in self.runs])
 
-    def against(self, other: ArmRecord, mode: str, metric: str) -> Interval:
+    def difference(self, other: ArmRecord, mode: str, metric: str) -> Interval:
         """Difference to another arm at the end of training, paired by seed."""
         mine = {run.folder.name: run.final(mode, metric) for run in self.runs}
         theirs = {run.folder.name: run.final(mode, metric) for run in other.runs}
         both = sorted(set(mine) & set(theirs))
         return paired([mine[seed] for seed in both], [theirs[seed] for seed in both])
+
+
+def baseline_of(arm: ArmRecord, arms: Sequence[ArmRecord]) -> ArmRecord | None:
+    """The arm that `arm` is compared with; None for a baseline."""
+    named = next((other for other in arms if other.name == arm.against), arms[0])
+    return None if named is arm else named
 
 
 def largest_k(arms: Sequence[ArmRecord]) -> int:
@@ -94,30 +101,30 @@ COLUMNS = (
     "arm",
     "accuracy without motivation",
     "accuracy with motivation",
-    "difference to the first arm, without",
+    "difference to its baseline, without",
     "pass@k without",
-    "steps to the first arm's final accuracy",
+    "steps to its baseline's final accuracy",
     "sampled tokens",
     "seconds",
 )
 
 
 def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the comparison. The first arm is the baseline."""
+    """Header and rows of the comparison."""
     k = largest_k(arms)
-    baseline = arms[0]
     rows = []
     for arm in arms:
+        baseline = baseline_of(arm, arms)
         reached = [
-            run.steps_to("bare", "accuracy", first.final("bare", "accuracy"))
-            for run, first in zip(arm.runs, baseline.runs, strict=False)
+            run.steps_to("bare", "accuracy", other.final("bare", "accuracy"))
+            for run, other in zip(arm.runs, (baseline or arm).runs, strict=False)
         ]
         rows.append(
             [
                 arm.name,
                 str(arm.final("bare", "accuracy")),
                 str(arm.final("told", "accuracy")),
-                "" if arm is baseline else f"{arm.against(baseline, 'bare', 'accuracy')}",
+                f"{arm.difference(baseline, 'bare', 'accuracy')}" if baseline else "",
                 str(arm.final("bare", f"pass@{k}")),
                 ", ".join("never" if value == float("inf") else f"{value:.0f}" for value in reached),
                 f"{bootstrap([run.steps[-1]['num_tokens'] for run in arm.runs]).mean:,.0f}",
@@ -129,15 +136,15 @@ def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
 
 def headline(arms: Sequence[ArmRecord]) -> str:
     """One sentence that says what was measured, whatever it is."""
-    baseline, *others = arms
-    base = baseline.final("bare", "accuracy")
-    said = [f"{baseline.name} ends at {base} accuracy without the motivation"]
-    for arm in others:
-        gain = arm.against(baseline, "bare", "accuracy")
-        told = arm.final("told", "accuracy")
-        said.append(
-            f"{arm.name} at {arm.final('bare', 'accuracy')} (difference {gain.mean:+.2f}), and at {told} with it"
-        )
-    seeds = len(baseline.runs)
+    said = []
+    for arm in arms:
+        baseline = baseline_of(arm, arms)
+        bare, told = arm.final("bare", "accuracy"), arm.final("told", "accuracy")
+        if baseline is None:
+            said.append(f"{arm.name} ends at {bare} accuracy without the motivation")
+        else:
+            gain = arm.difference(baseline, "bare", "accuracy")
+            said.append(f"{arm.name} at {bare} (difference {gain.mean:+.2f}), and at {told} with it")
+    seeds = len(arms[0].runs)
     caution = "" if seeds >= 5 else f" {'One seed decides' if seeds == 1 else f'{seeds} seeds decide'} nothing."
     return "; ".join(said) + "." + caution

@@ -1,0 +1,182 @@
+"""An experiment's results as files to keep: a page to read, a picture, and the numbers behind them.
+
+NAME.md     the table, what it shows and what it doesn't, and the command that made it
+NAME.svg    learning curves
+NAME.json   every run: its options, its evaluations, what it cost, and on what it ran
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from merf.core.toml import read_toml
+from merf.evaluate.statistics import Interval
+from merf.report.page import colours, mean_and_range
+from merf.report.runs import ArmRecord, RunRecord, baseline_of, table
+from merf.train.records import plain_number, write_text
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A finished experiment; `cards` are the competence cards of its base models, by name."""
+
+    name: str
+    title: str
+    question: str
+    command: str
+    arms: Sequence[ArmRecord]
+    cards: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.draw(folder / f"{self.name}.svg")
+        write_text(folder / f"{self.name}.json", json.dumps(plain_number(self.numbers()), indent=1) + "\n")
+        write_text(folder / f"{self.name}.md", self.page())
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything that was measured."""
+        return {
+            "title": self.title,
+            "question": self.question,
+            "command": self.command,
+            "cards": self.cards,
+            "arms": [
+                {"name": arm.name, "against": arm.against, "runs": [describe_run(run) for run in arm.runs]}
+                for arm in self.arms
+            ],
+        }
+
+    def page(self) -> str:
+        header, rows = table(self.arms)
+        lines = [
+            f"# {self.title}",
+            "",
+            self.question,
+            "",
+            f"![Accuracy over training]({self.name}.svg)",
+            "",
+            *markdown_table(header, rows),
+            "",
+            "Accuracies are shares of right answers to held-out problems in the strict layout, sampled at "
+            "temperature 1, at the end of training, with the rules in the prompt and without. Brackets are 95 % "
+            "bootstrap intervals "
+            "over seeds; differences are paired by seed.",
+            "",
+            "## What it shows",
+            "",
+            *(f"- {sentence}" for sentence in self.findings()),
+            "",
+            "## How it was made",
+            "",
+            "```bash",
+            self.command,
+            "```",
+            "",
+            self.setting(),
+            f"Every run with its curves is in [{self.name}.json]({self.name}.json).",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def findings(self) -> list[str]:
+        """A sentence per compared arm, by rule: an effect is claimed only where the interval excludes zero."""
+        said = []
+        for arm in self.arms:
+            baseline = baseline_of(arm, self.arms)
+            if baseline is None:
+                continue
+            for mode, where in (("bare", "without the motivation"), ("told", "with it")):
+                found = arm.difference(baseline, mode, "accuracy")
+                said.append(f"**{arm.name}** against {baseline.name}, asked {where}: {verdict(found)}.")
+        return said
+
+    def setting(self) -> str:
+        run = self.arms[0].runs[0]
+        config = run.config
+        machine = environment(run)
+        seeds = ", ".join(str(r.config["seed"]) for r in self.arms[0].runs)
+        minutes = sum(r.seconds for arm in self.arms for r in arm.runs) / 60
+        return (
+            f"{config['steps']} steps of {config['problems']} problems × {config['group_size']} responses, learning "
+            f"rate {config['optimizer']['lr']:g}, seeds {seeds}; torch {machine['packages']['torch']} on "
+            f"{machine['processor']}, {minutes:.0f} minutes of one process altogether. "
+        )
+
+    def draw(self, path: Path) -> None:
+        """Accuracy over training without (solid) and with (dashed) the motivation, a panel per baseline."""
+        families: dict[str, list[ArmRecord]] = {}
+        for arm in self.arms:
+            baseline = baseline_of(arm, self.arms)
+            families.setdefault((baseline or arm).name, []).append(arm)
+        colour = colours(self.arms)
+        fixed: Any = {"svg.hashsalt": "merf", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
+        with matplotlib.rc_context(fixed):
+            figure = Figure(figsize=(0.6 + 4.2 * len(families), 3.6), layout="constrained")
+            panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
+            for panel, arms in zip(panels, families.values(), strict=True):
+                for arm in arms:
+                    for mode, dash in (("bare", "-"), ("told", "--")):
+                        steps, mean, low, high = mean_and_range([run.curve(mode, "accuracy") for run in arm.runs])
+                        label = arm.name if mode == "bare" else None
+                        panel.plot(steps, mean, dash, color=colour[arm.name], label=label, linewidth=1.8)
+                        if mode == "bare" and len(arm.runs) > 1:
+                            panel.fill_between(steps, low, high, color=colour[arm.name], alpha=0.12, linewidth=0)
+                panel.set_xlabel("training step")
+                panel.set_ylim(0, 1)
+                panel.grid(axis="y", color="#e5e8eb")
+                panel.spines[["top", "right"]].set_visible(False)
+                panel.legend(frameon=False, fontsize=8)
+            panels[0].set_ylabel("accuracy (dashed: rules in the prompt)")
+            figure.savefig(path, metadata={"Date": None})
+
+
+def verdict(difference: Interval) -> str:
+    """What an interval allows to say."""
+    if difference.n < 3:
+        return f"{difference.mean:+.2f} (too few seeds for an interval)"
+    if difference.low > 0:
+        return f"higher, by {difference}"
+    if difference.high < 0:
+        return f"lower, by {difference}"
+    return f"no difference shown, {difference}"
+
+
+def environment(run: RunRecord) -> dict[str, Any]:
+    return read_toml(run.folder / "environment.toml")
+
+
+def describe_run(run: RunRecord) -> dict[str, Any]:
+    """A run's options, evaluations, cost and provenance, as plain values."""
+    last = run.steps[-1] if run.steps else {}
+    return {
+        "seed": run.config.get("seed"),
+        "options": run.config,
+        "environment": environment(run),
+        "motivation": run.motivation,
+        "tokens": last.get("num_tokens"),
+        "seconds": round(run.seconds, 1),
+        "evaluations": [
+            {key: rounded(value) for key, value in record.items() if key != "elapsed"} for record in run.evaluations
+        ],
+        "training": {
+            name: [rounded(step.get(name)) for step in run.steps]
+            for name in ("reward", "correct", "live_groups", "entropy", "completions/mean_length")
+        },
+    }
+
+
+def rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
