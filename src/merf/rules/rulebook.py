@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,13 @@ from merf.core.response import Responses, Scores
 from merf.rules.arithmetic import refuse_cancelling
 from merf.rules.rule import Rule, must_be_rule
 from merf.rules.wording import Style, assemble
+
+if TYPE_CHECKING:
+    from merf.core.seams import Task
+    from merf.framing.motivation import Motivated
+    from merf.integrations.rows import Rows
+    from merf.integrations.trl import TrlRewards
+    from merf.integrations.verl import Rowlike, VerlFiles
 
 
 @dataclass(frozen=True, init=False)
@@ -134,3 +142,83 @@ class Rulebook:
         from merf.rules.python import from_python
 
         return from_python(text, trust_code)
+
+    def for_trl(
+        self,
+        task: Task | Rows | str,
+        *,
+        framing: Motivated | None = None,
+        num_generations: int | None = None,
+        max_completion_length: int | None = None,
+        opening: str = "",
+        chat: bool = True,
+        split_weights: bool = False,
+        failures: float = 0.2,
+        **options: Any,
+    ) -> TrlRewards:
+        """Reward functions, their weights and motivated prompts for TRL's trainers.
+
+        task                   a task, its name (with `options`), or `Rows` for a dataset of your own
+        framing                where the motivation goes and what it says; all of it in the system turn by default
+        num_generations        the trainer's group size, needed where a rule compares the members of a group
+        max_completion_length  the trainer's limit; a completion that reaches it counts as cut off
+        opening                what the chat template has written of the response already, such as `<think>`
+        chat                   False for prompts as plain text, for models without a chat template
+        split_weights          take the parts' weights out of the scores and into `reward_weights`, for
+                               `multi_objective_aggregation="normalize_then_sum"`
+        failures               the share of a batch that may go unscored before the run stops
+
+        ValueError for a rulebook that TRL can't pay as described.
+        """
+        from merf.integrations.trl import for_trl
+
+        return for_trl(
+            self,
+            task,
+            framing=framing,
+            num_generations=num_generations,
+            max_completion_length=max_completion_length,
+            opening=opening,
+            chat=chat,
+            split_weights=split_weights,
+            failures=failures,
+            **options,
+        )
+
+    def for_verl(
+        self,
+        folder: str | Path,
+        task: Task | Rows | str,
+        *,
+        train: int | Rowlike = 1000,
+        test: int | Rowlike = 100,
+        seed: int = 0,
+        framing: Motivated | None = None,
+        opening: str = "",
+        **options: Any,
+    ) -> VerlFiles:
+        """Write prompts and a `compute_score` for verl into a new `folder`; the result names the files and the
+        options that point verl to them.
+
+        train, test  how many problems of the task's splits, or for `Rows` the rows themselves
+        seed         of the task's problems
+
+        The other arguments are those of `for_trl`. ValueError for a rulebook that verl can't pay as described:
+        it scores one response at a time, without the group, the step or a count of tokens.
+        """
+        from merf.integrations.verl import for_verl
+
+        return for_verl(
+            self, folder, task, train=train, test=test, seed=seed, framing=framing, opening=opening, **options
+        )
+
+    def for_verifiers(self, task: Task | str, *, framing: Motivated | None = None, **options: Any) -> Any:
+        """A `verifiers.v1` taskset class. Bind it in a module that lists it in `__all__`, whose name is then the
+        taskset's id.
+
+        ValueError for a rulebook that verifiers can't pay as described: it scores one response at a time, without
+        the group or the step.
+        """
+        from merf.integrations.verifiers import for_verifiers
+
+        return for_verifiers(self, task, framing=framing, **options)
