@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "demo": "train with and without the rules in the prompt, side by side, and open the report",
     "train": "train a model on a task",
     "compare": "train several arms side by side and compare them",
+    "score": "score a file of completions with a rulebook",
     "describe": "print a rulebook as a model reads it, in every style",
     "tasks": "list the tasks, or show problems of one",
     "lab": "build and inspect the lab's base models",
