@@ -32,8 +32,8 @@ AT_ONCE, CHARACTERS = 64, 1 << 20
 
 
 class Outcome(NamedTuple):
-    """Scores of a batch of N responses. `failed[i]`: a verifier failed or the rules were cut off, so that
-    response i has no score though it might have had one. `warnings` are what rules complained of."""
+    """Scores of a batch of N responses. `failed[i]`: a verifier failed, a rule raised or the rules were cut off,
+    so that response i has no score though it might have had one. `warnings` are what rules complained of."""
 
     scores: Scores
     failed: NDArray[np.bool_]
@@ -104,8 +104,9 @@ class Scorer:
         if isinstance(reply, Failure):
             return self._one_by_one(batch, reply)
         unknown = [self.judges and response.verdict.correct is None for response in batch]
-        scores = Scores(reply.total, reply.parts, reply.notes)
-        return Outcome(scores, np.array(unknown, bool) & np.isnan(reply.total), reply.warnings)
+        # Rules warn when they raise, without saying on which response.
+        failed = np.isnan(reply.total) & (np.array(unknown, bool) | bool(reply.warnings))
+        return Outcome(Scores(reply.total, reply.parts, reply.notes), failed, reply.warnings)
 
     def _one_by_one(self, batch: Responses, failure: Failure) -> Outcome:
         """Find the responses that can't be scored, and score the others without them."""
