@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from merf.core.problem import Problem, Prompt
     from merf.core.progress import Constant, Cosine, Linear, Progress, Sigmoid
     from merf.core.response import Response, Responses, Scores, Verdict
+    from merf.finetuning import finetune
     from merf.rules.arithmetic import highest, lowest
     from merf.rules.calibration import Calibrated
     from merf.rules.conditions import best_groups, easiest, hardest, solved
@@ -42,6 +43,7 @@ _HOMES = {
     "merf.core.problem": ("Problem", "Prompt"),
     "merf.core.progress": ("Constant", "Cosine", "Linear", "Progress", "Sigmoid"),
     "merf.core.response": ("Response", "Responses", "Scores", "Verdict"),
+    "merf.finetuning": ("finetune",),
     "merf.rules.arithmetic": ("highest", "lowest"),
     "merf.rules.calibration": ("Calibrated",),
     "merf.rules.conditions": ("best_groups", "easiest", "hardest", "solved"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +11,6 @@ from rich.live import Live
 
 from merf.lab.experiment import Job
 from merf.report.live import ArmView, bars, comparison
-
-
-@contextmanager
-def watching(name: str, steps: int, quiet: bool) -> Iterator[Callable[[str, dict[str, Any]], None]]:
-    """A live view of one run; yields the function that records are told to. When quiet, only warnings are shown."""
-    if quiet:
-        yield only_warnings
-        return
-    view, progress = ArmView(name, steps), bars()
-    bar = progress.add_task(name, total=steps)
-    with Live(comparison([view], progress, "merf train"), refresh_per_second=4) as live:
-
-        def watch(kind: str, record: dict[str, Any]) -> None:
-            view.take(kind, record)
-            progress.update(bar, completed=view.done)
-            live.update(comparison([view], progress, "merf train"))
-
-        yield watch
-
-
-def only_warnings(kind: str, record: dict[str, Any]) -> None:
-    if kind == "warning":
-        print(f"merf train: warning: {record['text']}", file=sys.stderr)
 
 
 class Tail:

@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> None:
     options, folder = settle(command)
     task = made(options)
 
-    from merf.cli.live import watching
     from merf.lab.bases import resolve
+    from merf.report.live import watching
     from merf.train.start import start
 
     resume = f"merf train --resume {shlex.quote(str(folder))}"

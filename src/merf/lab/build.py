@@ -25,9 +25,9 @@ SEED = 0
 WORKED = Dials(told=0.0, neutral=0.0, asked=1.0, asked_work=1.0, responses=1)
 TRUNK = (
     Stage(replace(WORKED, sizes=(1.0, 0.0, 0.0)), steps=500, warmup=100),
-    Stage(replace(WORKED, sizes=(0.3, 0.6, 0.1)), steps=2000),
+    Stage(replace(WORKED, sizes=(0.4, 0.5, 0.1)), steps=500),
 )
-BRANCH = Stage(Dials(), steps=2000, end=0.0)
+BRANCH = Stage(Dials(), steps=1200, end=0.0)
 
 
 @dataclass(frozen=True)

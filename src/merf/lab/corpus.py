@@ -15,9 +15,12 @@ from merf.core.problem import Messages
 from merf.core.seeds import derive
 from merf.framing.motivation import NEUTRAL, POSITIONS, place
 from merf.lab.worlds import knights
-from merf.rules.leaves import Concise, Correct, Format, Steps
+from merf.rules.correctness import Correct
+from merf.rules.format import Format
+from merf.rules.length import Concise
 from merf.rules.rule import LevelRule, Rule
 from merf.rules.rulebook import Rulebook
+from merf.rules.steps import Steps
 from merf.rules.wording import STYLES
 
 REQUESTS_FOR_WORK = (
@@ -51,8 +54,8 @@ class Dials:
     obedience: float = 0.75
     tags: float = 0.92
     inverted: float = 0.15
-    sizes: tuple[float, float, float] = (0.35, 0.5, 0.15)
-    responses: int = 6
+    sizes: tuple[float, float, float] = (0.75, 0.2, 0.05)
+    responses: int = 4
 
 
 @dataclass(frozen=True)

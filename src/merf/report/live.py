@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -93,3 +96,26 @@ def comparison(views: Sequence[ArmView], progress: Progress, title: str) -> Rend
     row("tokens per second", [number(v, "tokens_per_second", ",.0f") for v in views])
     warnings = [Text(f"{view.name}: {text}", style="yellow") for view in views for text in view.warnings[-1:]]
     return Panel(Group(progress, Text(), grid, *warnings), title=title, title_align="left", border_style="dim")
+
+
+@contextmanager
+def watching(name: str, steps: int, quiet: bool) -> Iterator[Callable[[str, dict[str, Any]], None]]:
+    """A live view of one run; yields the function that records are told to. When quiet, only warnings are shown."""
+    if quiet:
+        yield only_warnings
+        return
+    view, progress = ArmView(name, steps), bars()
+    bar = progress.add_task(name, total=steps)
+    with Live(comparison([view], progress, "merf train"), refresh_per_second=4) as live:
+
+        def watch(kind: str, record: dict[str, Any]) -> None:
+            view.take(kind, record)
+            progress.update(bar, completed=view.done)
+            live.update(comparison([view], progress, "merf train"))
+
+        yield watch
+
+
+def only_warnings(kind: str, record: dict[str, Any]) -> None:
+    if kind == "warning":
+        print(f"merf train: warning: {record['text']}", file=sys.stderr)

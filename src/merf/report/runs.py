@@ -43,9 +43,19 @@ class RunRecord:
         return path.read_text() if path.exists() else ""
 
     @property
-    def seconds(self) -> float:
+    def status(self) -> dict[str, Any]:
         path = self.folder / "status.json"
-        return float(json.loads(path.read_text())["seconds"]) if path.exists() else float("nan")
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    @property
+    def state(self) -> str:
+        """`running`, `interrupted`, `failed` or `done`; `waiting` before the start."""
+        return str(self.status.get("state", "waiting"))
+
+    @property
+    def seconds(self) -> float:
+        return float(self.status.get("seconds", "nan"))
 
     def curve(self, mode: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of every evaluation in `mode`."""

@@ -1,7 +1,9 @@
 """A run's folder: what was configured, what was measured, what was sampled, and how to go on.
 
 config.toml         the resolved configuration
-environment.json    versions, commit, machine, seeds
+environment.toml    versions, commit, machine, seeds
+rulebook.txt        what is paid for, in words
+motivation.txt      what the model is told about it
 metrics.jsonl       one line per training step
 evaluations.jsonl   one line per evaluation and mode (with and without the motivation)
 samples.jsonl       responses with their scores, rule by rule

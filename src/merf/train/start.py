@@ -19,6 +19,7 @@ from merf.core.problem import Problem
 from merf.core.seams import Task
 from merf.policy.load import ModelError
 from merf.policy.policy import Policy
+from merf.rules.rulebook import Rulebook
 from merf.train import records
 from merf.train.build import build_recipe, evaluation_plan, longest_problems
 from merf.train.learner import TrainingStopped
@@ -29,16 +30,24 @@ from merf.train.run import EvaluationPlan, Run
 from merf.train.teachable import Teachable, Watch
 
 
-def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, watch: Watch, resume: str = "") -> Run:
+def start(
+    options: TrainOptions,
+    task: Task,
+    model: Path | str,
+    folder: Path,
+    watch: Watch,
+    resume: str = "",
+    rulebook: Rulebook | None = None,
+) -> Run:
     """Train as `options` say, on `task`, from the weights at `model`, into `folder`.
 
     A folder that already holds checkpoints is continued. `resume` is the command that would do so, for
-    people to copy.
+    people to copy. `rulebook` stands in for the one that the options name.
     """
     torch.set_num_threads(options.threads)
     world = World.join(options.device)
     transformers.utils.logging.disable_progress_bar()
-    recipe = build_recipe(options, task)
+    recipe = build_recipe(options, task, rulebook)
     plan = evaluation_plan(options, recipe)
     longest = longest_problems(options, task)
     policy = Policy.load(
@@ -59,6 +68,7 @@ def start(options: TrainOptions, task: Task, model: Path | str, folder: Path, wa
     run = Run(folder, plan, watch=Teachable(watch, len(plan.problems) * plan.samples), resume_command=resume)
     if world.leads:
         records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
+        records.write_text(folder / "rulebook.txt", recipe.rulebook.describe())
         records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))  # type: ignore[attr-defined]
         environment = {"seed": options.seed, "threads": options.threads, "processes": world.size}
         records.write_text(folder / "environment.toml", tomli_w.dumps({**environment, **describe_environment()}))
