@@ -68,7 +68,7 @@ def test_merf_tasks_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert "min_terms = 2" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["knights-knaves", "countdown", "code", "sql", "rg:coin_flip"])
+@pytest.mark.parametrize("name", ["knights-knaves", "countdown", "code", "sql", "rg:coin_flip", "search-qa", "maze"])
 def test_merf_tasks_show_prints_problems_with_answers(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["show", name, "-n", "2", "--split", "test", "--seed", "3"])
     printed = capsys.readouterr().out

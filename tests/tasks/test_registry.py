@@ -25,6 +25,9 @@ GENERATED: dict[str, dict[str, Any]] = {
     "sql": {"levels": (1, 5)},
     "rg:chain_sum": {"level": (0, 3)},
     "rg:maze": {},
+    "search-qa": {},
+    "twenty-questions": {},
+    "maze": {},
 }
 """Tasks that make their own problems, with options."""
 

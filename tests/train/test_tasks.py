@@ -65,7 +65,7 @@ def test_a_task_by_its_name(task: str, model: Path, train: Train) -> None:
     assert "<think>" in samples[0]["prompt"][0]["content"]
 
 
-@pytest.mark.parametrize("task", ["knights-knaves", "sql", "rg:chain_sum"])
+@pytest.mark.parametrize("task", ["knights-knaves", "sql", "rg:chain_sum", "search-qa", "twenty-questions", "maze"])
 def test_other_tasks_train_as_well(task: str, train: Train) -> None:
     finished(train("--task", task))
 

@@ -15,6 +15,7 @@ from merf.core.problem import Problem, Prompt
 from merf.core.progress import Progress
 from merf.core.response import Responses, Scores, Verdict
 from merf.core.rollouts import Rollouts
+from merf.core.sampling import Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,10 +163,22 @@ class Context(Protocol):
     progress: Progress
     policy: Any
 
+    @property
+    def sampling(self) -> Sampling:
+        """How the recipe samples."""
+        ...
+
     def frame(self, problem: Problem, member: int) -> Prompt: ...
 
     def sample(
-        self, problems: Sequence[Problem], prompts: Sequence[Prompt], group: Sequence[int], member: Sequence[int]
-    ) -> Rollouts: ...
+        self,
+        problems: Sequence[Problem],
+        prompts: Sequence[Prompt],
+        group: Sequence[int],
+        member: Sequence[int],
+        how: Sampling | None = None,
+    ) -> Rollouts:
+        """One response to each prompt, sampled as the recipe says unless `how` says otherwise."""
+        ...
 
     def score(self, rollouts: Rollouts) -> Scores: ...

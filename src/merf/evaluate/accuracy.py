@@ -32,10 +32,10 @@ class Evaluation:
 
 
 class Draw(Protocol):
-    """Samples one response to each prompt; returns each with its whole text (any opening included)."""
+    """Samples one response to each problem's prompt; returns each with its whole text (any opening included)."""
 
     def __call__(
-        self, prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]
+        self, problems: Sequence[Problem], prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]
     ) -> Sequence[tuple[Sample, str]]: ...
 
 
@@ -65,7 +65,7 @@ def evaluate(
     rows = [(problem, i) for problem in problems for i in range(samples)]
     prompts = [prompt(problem) for problem in problems for _ in range(samples)]
     seeds = [derive(seed, "evaluate", problem.id, i) for problem, i in rows]
-    drawn = draw(prompts, sampling, seeds)
+    drawn = draw([problem for problem, _ in rows], prompts, sampling, seeds)
     task = recipe.task
     responses = Responses.of(
         [

@@ -30,6 +30,9 @@ TASKS: dict[str, str] = {
     "math": "merf.tasks.data:math",
     "gsm8k": "merf.tasks.data:gsm8k",
     "multiple-choice": "merf.tasks.data:multiple_choice",
+    "search-qa": "merf.tasks.search:SearchQA",
+    "twenty-questions": "merf.tasks.games:TwentyQuestions",
+    "maze": "merf.tasks.games:Maze",
 }
 """Task names and who makes them, as `module:callable`."""
 

@@ -14,6 +14,7 @@ from merf.credit.group import GroupRelative
 from merf.curriculum.stream import Stream
 from merf.framing.motivation import Motivated, Telling
 from merf.objective.policy_gradient import ClippedPolicyGradient
+from merf.rollout.played import Played
 from merf.rollout.sampled import Sampled
 from merf.rules.leaves import Correct, Format
 from merf.rules.rulebook import Rulebook
@@ -21,6 +22,7 @@ from merf.tasks import TASKS, get, load
 from merf.tasks.answers import ANSWERS
 from merf.tasks.columns import text_of
 from merf.tasks.data import Data, Preset
+from merf.tasks.environment import is_played
 from merf.train.options import EXPOSURES, TrainOptions, task_name
 from merf.train.run import EvaluationPlan
 
@@ -66,7 +68,7 @@ def build_recipe(options: TrainOptions, task: Task, rulebook: Rulebook | None = 
         task=task,
         rulebook=build_rulebook(options, task) if rulebook is None else rulebook,
         framing=Motivated(task.instruction, telling, m.position, EXPOSURES[m.exposure], m.learning),
-        rollout=Sampled(options.group_size),
+        rollout=Played(task, options.group_size) if is_played(task) else Sampled(options.group_size),
         credit=GroupRelative(scale=o.scale),
         objective=ClippedPolicyGradient(o.clip_low, o.clip_high, o.aggregate, o.kl),
         curriculum=Stream(task, "train", options.seed),

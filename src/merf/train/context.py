@@ -16,7 +16,9 @@ from merf.core.response import Responses, Scores
 from merf.core.rollouts import Rollouts
 from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
-from merf.policy.policy import Policy, pad_rows
+from merf.policy.policy import Encoded, Policy, pad_rows
+from merf.rollout.played import play
+from merf.tasks.environment import PlayedTask, is_played
 from merf.train.learner import TrainingStopped
 from merf.train.parallel import World
 
@@ -34,6 +36,10 @@ class StepContext:
     def begin(self, progress: Progress) -> None:
         self.progress, self.round = progress, 0
         self.policy.publish(progress.step)
+
+    @property
+    def sampling(self) -> Sampling:
+        return self.recipe.sampling
 
     def frame(self, problem: Problem, member: int) -> Prompt:
         r = self.recipe
@@ -84,17 +90,38 @@ class StepContext:
             },
         )
 
-    def sample_all(self, prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]) -> list[tuple[Sample, str]]:
-        """One response to each prompt with given seeds, the work shared among processes; for evaluation."""
+    def sample_all(
+        self, problems: Sequence[Problem], prompts: Sequence[Messages], how: Sampling, seeds: Sequence[int]
+    ) -> list[tuple[Sample, str]]:
+        """One response to each prompt with given seeds, the work shared among processes; for evaluation. Tasks that
+        are played in turns are played."""
         rows = self.world.share(range(len(prompts)))
         encoded = [self.policy.encode(prompts[i]) for i in rows]
-        drawn = self.policy.sample([e.ids for e in encoded], how, [seeds[i] for i in rows]) if rows else []
+        if not rows:
+            return self.world.gather([])
+        if is_played(self.recipe.task):
+            return self.world.gather(
+                self._played(self.recipe.task, [problems[i] for i in rows], encoded, how, [seeds[i] for i in rows])
+            )
+        drawn = self.policy.sample([e.ids for e in encoded], how, [seeds[i] for i in rows])
         return self.world.gather(
             [
                 (sample, e.opening + self.policy.chat.decode(sample.tokens, self.policy.stops))
                 for e, sample in zip(encoded, drawn, strict=True)
             ]
         )
+
+    def _played(
+        self, task: PlayedTask, problems: Sequence[Problem], prompts: list[Encoded], how: Sampling, seeds: list[int]
+    ) -> list[tuple[Sample, str]]:
+        def draw(rows: Sequence[int], so_far: Sequence[tuple[int, ...]], turn: Sampling) -> list[Sample]:
+            ids = [[*prompts[i].ids, *more] for i, more in zip(rows, so_far, strict=True)]
+            return self.policy.sample(
+                ids, turn, [derive(seeds[i], len(more)) for i, more in zip(rows, so_far, strict=True)]
+            )
+
+        played = play(task, problems, prompts, how, self.policy, draw)
+        return [(Sample(one.tokens, one.logprobs, one.finished, one.extras), one.text) for one in played]
 
     def _seeds(self, group: Sequence[int], member: Sequence[int]) -> list[int]:
         """A seed per row; rows of the same group and member are told apart by order."""
