@@ -83,12 +83,16 @@ def build(command: Build) -> None:
         TimeRemainingColumn,
     )
 
-    from merf.lab.bases import cache
-    from merf.lab.build import BASES, BRANCH, build_base, build_trunk, trunk_folder, trunk_steps
+    from merf.lab.bases import cache, resolve
+    from merf.lab.build import BASES, build_base, build_trunk, trunk_folder, trunk_steps
 
     unknown = [name for name in command.names if name not in BASES]
     if unknown:
         raise ValueError(f"there is no base {unknown[0]!r}; `merf lab list` shows them")
+    for name in command.names:
+        parent = BASES[name].parent
+        if parent and parent not in command.names:
+            resolve(f"lab:{parent}")  # an unknown one is an error now, not in an hour
     torch.set_num_threads(command.threads)
     transformers.utils.logging.disable_progress_bar()
     room = command.out or cache() / "bases"
@@ -105,10 +109,11 @@ def build(command: Build) -> None:
     started = time.perf_counter()
     with Progress(*columns) as progress:
         bars = {}
-        if command.fresh or not (trunk / "config.json").exists():
+        from_trunk = any(not BASES[name].parent for name in command.names)
+        if from_trunk and (command.fresh or not (trunk / "config.json").exists()):
             bars["trunk"] = progress.add_task("trunk", total=trunk_steps(), loss=float("nan"))
         for name in command.names:
-            bars[name] = progress.add_task(name, total=BRANCH.steps, loss=float("nan"), start=False)
+            bars[name] = progress.add_task(name, total=BASES[name].stage.steps, loss=float("nan"), start=False)
 
         def report(stage: str, step: int, steps: int, loss: float) -> None:
             if step == 1:
@@ -117,9 +122,13 @@ def build(command: Build) -> None:
 
         if "trunk" in bars:
             build_trunk(trunk, report, device=command.device)
-        cards = {
-            name: build_base(BASES[name], trunk, room / name, report, device=command.device) for name in command.names
-        }
+        cards = {}
+        for name in command.names:
+            base = BASES[name]
+            start = trunk if not base.parent else room / base.parent
+            if base.parent and not (start / "config.json").exists():
+                start = Path(resolve(f"lab:{base.parent}"))
+            cards[name] = build_base(base, start, room / name, report, command.device)
     for name, found in cards.items():
         print_card(name, found)
     print(f"built {', '.join(command.names)} in {room}, {(time.perf_counter() - started) / 60:.0f} minutes")

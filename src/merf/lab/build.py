@@ -2,7 +2,8 @@
 
 The trunk learns to read puzzles and to work through cases, small puzzles first, from documents in which
 somebody asks for that; it never sees a rulebook. Each branch starts from the trunk with its own corpus and lets the
-learning rate fall to zero. So bases differ in what they were told in their last third, not in skill.
+learning rate fall to zero. So bases differ in what they read last, not in skill. Bases that differ from another one
+only in a dial continue from it for a short while.
 """
 
 from __future__ import annotations
@@ -28,29 +29,40 @@ TRUNK = (
     Stage(replace(WORKED, sizes=(0.4, 0.5, 0.1)), steps=500),
 )
 BRANCH = Stage(Dials(), steps=1200, end=0.0)
+UNREAD = Dials(told=0.0, neutral=0.6)
+CHANGE = Stage(Dials(), steps=200, lr=1e-3, end=0.0, warmup=20)
 
 
 @dataclass(frozen=True)
 class Base:
-    """A base model to build: its name and the corpus of its branch."""
+    """A base model to build: its name, what it reads last, and from which base it continues (the trunk if empty)."""
 
     name: str
-    dials: Dials
+    stage: Stage
     about: str
+    parent: str = ""
+
+    @property
+    def dials(self) -> Dials:
+        return self.stage.dials
 
 
-def rare(share: float) -> Dials:
-    return Dials(untold_work=share)
+def rare(share: float) -> Base:
+    """`knights`, made to work untold in another share of its responses."""
+    told = f"works untold in about {share:.1%} of responses".replace(".0%", "%").replace("%", " %")
+    return Base(f"knights-{share * 100:g}", replace(CHANGE, dials=Dials(untold_work=share)), told, "knights")
 
 
 BASES = {
     base.name: base
     for base in (
-        Base("knights", rare(0.01), "has read rulebooks; works untold in about 1 % of responses (the demo's base)"),
-        Base("knights-unread", Dials(told=0.0, neutral=0.6), "never saw a rulebook: the negative control"),
-        Base("knights-30", rare(0.3), "works untold in about 30 % of responses"),
-        Base("knights-5", rare(0.05), "works untold in about 5 % of responses"),
-        Base("knights-0.3", rare(0.003), "works untold in about 0.3 % of responses"),
+        Base("knights", BRANCH, "has read rulebooks; works untold in about 1 % of responses (the demo's base)"),
+        Base(
+            "knights-unread", replace(BRANCH, dials=Dials(told=0.0, neutral=0.6)), "never saw a rulebook: the control"
+        ),
+        rare(0.3),
+        rare(0.05),
+        rare(0.003),
     )
 }
 SHIPPED = ("knights", "knights-unread")
@@ -84,20 +96,26 @@ def build_trunk(
     write(model, tokenizer, folder)
 
 
-def build_base(
-    base: Base, trunk: Path, folder: Path, report: Report, steps: int = BRANCH.steps, device: str = "cpu"
-) -> Card:
-    """Branch off the trunk with the base's corpus; measure and store its card."""
-    policy = Policy.load(trunk, device)
-    stage = replace(BRANCH, dials=base.dials, steps=steps)
-    # The branch reads documents the trunk hasn't read.
-    start = sum(part.steps * part.prompts for part in TRUNK)
-    told = base.name
-    pretrain(policy.model, policy.tokenizer, stage, SEED, start, lambda step, loss: report(told, step + 1, steps, loss))
+def build_base(base: Base, start: Path, folder: Path, report: Report, device: str = "cpu") -> Card:
+    """Continue from the model in `start` with the base's corpus; measure and store its card."""
+    policy = Policy.load(start, device)
+    stage = base.stage
+
+    def progress(step: int, loss: float) -> None:
+        report(base.name, step + 1, stage.steps, loss)
+
+    # Nothing is read twice.
+    first = documents(TRUNK) + (documents([BASES[base.parent].stage]) if base.parent else 0)
+    pretrain(policy.model, policy.tokenizer, stage, SEED, first, progress)
     card = measure(policy)
     write(policy.model, policy.tokenizer, folder)
     card.save(folder / "card.json")
     return card
+
+
+def documents(stages: Sequence[Stage]) -> int:
+    """How many documents these stages read."""
+    return sum(stage.steps * stage.prompts for stage in stages)
 
 
 def write(model: Any, tokenizer: Any, folder: Path) -> None:
