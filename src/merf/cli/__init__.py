@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "compare": "train several arms side by side and compare them",
     "score": "score a file of completions with a rulebook",
     "describe": "print a rulebook as a model reads it, in every style",
+    "audit": "attack a rulebook before a policy does",
     "tasks": "list the tasks, or show problems of one",
     "lab": "build and inspect the lab's base models",
 }
