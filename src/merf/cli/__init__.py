@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "describe": "print a rulebook as a model reads it, in every style",
     "audit": "attack a rulebook before a policy does",
     "tasks": "list the tasks, or show problems of one",
+    "methods": "list published methods, or explain one",
     "lab": "build and inspect the lab's base models",
 }
 """Command names and what they do. Command `x` is `merf.cli.x:main`, taking the arguments after its name."""

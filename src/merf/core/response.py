@@ -160,7 +160,7 @@ class Scores:
     """Rewards of a batch, in float64. NaN means: not applicable, or the verifier failed.
 
     `total[i]` is what response i is paid, `parts` what each rule contributed to it, `notes[i]` what
-    went wrong with it, if anything.
+    went wrong with it, if anything. `tokens` [N, T] is a reward per token, where a judge gives one.
     """
 
     total: Array

@@ -70,6 +70,10 @@ class Framing(Protocol):
         self, problem: Problem, member: int, group_size: int, progress: Progress, rulebook: Rewards
     ) -> Prompt: ...
 
+    def telling(self, rulebook: Rewards) -> str:
+        """What those who are told anything about the rewards are told, for the record; empty if nobody is."""
+        ...
+
 
 class Rollout(Protocol):
     """How responses come about: rounds, trees, refinements, turns."""
@@ -148,7 +152,15 @@ class Curriculum(Protocol):
 
 
 class Judge(Protocol):
-    """A scorer that is itself a model, updated alongside the policy."""
+    """A scorer that is itself a model, updated alongside the policy.
+
+    In every step it first judges, before credit is assigned, and then learns from what the rules said.
+    """
+
+    def judge(self, rollouts: Rollouts, scores: Scores, policy: Any) -> Scores:
+        """The scores with its own opinion added: in the totals, in a part of its own, or per token in
+        `scores.tokens` [N, T]."""
+        ...
 
     def update(self, rollouts: Rollouts, scores: Scores) -> Mapping[str, float]: ...
 

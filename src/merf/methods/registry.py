@@ -120,12 +120,12 @@ class Choice:
 
     @classmethod
     def parse(cls, text: str) -> Choice:
-        """Read `name` or `name:parameter=value,parameter=value`."""
-        name, _, rest = text.partition(":")
-        found = get(name.strip())
+        """Read `name` or `name:parameter=value:parameter=value`."""
+        name, *rest = (piece.strip() for piece in text.split(":"))
+        found = get(name)
         hints = get_type_hints(found.apply)
         parameters = {}
-        for part in filter(None, (piece.strip() for piece in rest.split(","))):
+        for part in rest:
             key, equals, value = part.partition("=")
             key = key.strip()
             if not equals or key not in found.parameters:
@@ -158,8 +158,9 @@ def read_value(text: str, kind: Any, where: str) -> Any:
 
 
 def compose(recipe: Recipe, texts: Sequence[str]) -> Recipe:
-    """Apply methods one after the other; refuse two that answer the same question."""
-    choices = [Choice.parse(text) for text in texts]
+    """Apply methods one after the other; refuse two that answer the same question. Each text is one method, or
+    several with commas between them."""
+    choices = [Choice.parse(part) for text in texts for part in text.split(",") if part.strip()]
     taken: dict[str, str] = {}
     for choice in choices:
         for seam in sorted(choice.method.seams - SHARED_SEAMS):

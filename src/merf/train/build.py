@@ -13,6 +13,7 @@ from merf.core.seams import Task
 from merf.credit.group import GroupRelative
 from merf.curriculum.stream import Stream
 from merf.framing.motivation import Motivated, Telling
+from merf.methods.registry import compose
 from merf.objective.policy_gradient import ClippedPolicyGradient
 from merf.rollout.played import Played
 from merf.rollout.sampled import Sampled
@@ -61,10 +62,10 @@ def build_rulebook(options: TrainOptions, task: Task) -> Rulebook:
 
 
 def build_recipe(options: TrainOptions, task: Task, rulebook: Rulebook | None = None) -> Recipe:
-    """The recipe these options describe: GRPO on the task, the motivation as asked for."""
+    """The recipe these options describe: GRPO on the task, the motivation as asked for, then the methods."""
     m, o = options.motivation, options.objective
     telling = Telling(m.variant, m.style, m.wording)
-    return Recipe(
+    recipe = Recipe(
         task=task,
         rulebook=build_rulebook(options, task) if rulebook is None else rulebook,
         framing=Motivated(task.instruction, telling, m.position, EXPOSURES[m.exposure], m.learning),
@@ -80,6 +81,7 @@ def build_recipe(options: TrainOptions, task: Task, rulebook: Rulebook | None = 
         truncated=options.truncated,
         seed=options.seed,
     )
+    return compose(recipe, options.methods)
 
 
 def evaluation_plan(options: TrainOptions, recipe: Recipe) -> EvaluationPlan:

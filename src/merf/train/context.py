@@ -152,4 +152,6 @@ class StepContext:
                 f"{scores.failed} of {len(scores.total)} responses got no reward because their verifier failed "
                 f"(first: {first or 'no note'}). Fix the verifier, or allow more with `failures`."
             )
+        for judge in self.recipe.judges:
+            scores = judge.judge(rollouts, scores, self.policy)
         return scores

@@ -7,7 +7,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from tyro.conf import arg
 
 from merf.core.progress import Constant, Linear, Schedule, Sigmoid
 from merf.core.recipe import AdamW
@@ -101,6 +103,8 @@ class TrainOptions:
     rulebook: str | None = None
     """What earns reward: a rulebook's TOML file, or package.module:name. Default: +2 / -1.5 / -2 for a right, wrong
     or unreadable answer, and +1 / -1 for the layout."""
+    methods: Annotated[tuple[str, ...], arg(aliases=("--method",), metavar="NAME[:PARAMETER=VALUE],...")] = ()
+    """Published methods to apply, as `merf methods` lists them. Those that answer different questions combine."""
     motivation: MotivationOptions = field(default_factory=MotivationOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
@@ -187,7 +191,11 @@ def _fitting(kind: Any, value: Any, path: str) -> Any:
     elif origin is UnionType:
         return None if value is None else _fitting(inner[0], value, path)
     elif origin is tuple:
-        if not isinstance(value, list | tuple) or len(value) != len(inner):
+        if not isinstance(value, list | tuple):
+            raise expected("a list")
+        if inner[-1] is Ellipsis:
+            inner = inner[:1] * len(value)
+        if len(value) != len(inner):
             raise expected(f"a list of {len(inner)}")
         return tuple(_fitting(one, given, path) for one, given in zip(inner, value, strict=True))
     elif origin is dict:

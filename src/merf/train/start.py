@@ -69,7 +69,7 @@ def start(
     if world.leads:
         records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
         records.write_text(folder / "rulebook.txt", recipe.rulebook.describe())
-        records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))  # type: ignore[attr-defined]
+        records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))
         environment = {"seed": options.seed, "threads": options.threads, "processes": world.size}
         records.write_text(folder / "environment.toml", tomli_w.dumps({**environment, **describe_environment()}))
     run.listen()
