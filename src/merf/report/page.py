@@ -17,7 +17,20 @@ from plotly.offline import get_plotlyjs
 from merf.report.runs import ArmRecord, RunRecord, headline, largest_k, table
 from merf.train.records import plain_number, write_text
 
-PALETTE = ("#6f7681", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f3c8d")
+PALETTE = (
+    "#6f7681",
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#8c564b",
+    "#7f3c8d",
+    "#332288",
+    "#999933",
+    "#661100",
+)
 """The baseline in grey, the others in Okabe and Ito's colours, which colour-blind readers can tell apart."""
 
 Series = list[tuple[int, float]]
@@ -43,7 +56,8 @@ def mean_and_range(curves: Sequence[Series]) -> tuple[list[int], list[float], li
     return steps, values.mean(0).tolist(), values.min(0).tolist(), values.max(0).tolist()
 
 
-def empty_figure(x: str, y: str) -> go.Figure:
+def empty_figure(x: str, y: str, share: bool = False) -> go.Figure:
+    """Axes without curves; those of a share go from 0 to 1."""
     figure = go.Figure()
     figure.update_layout(
         template="simple_white",
@@ -55,6 +69,8 @@ def empty_figure(x: str, y: str) -> go.Figure:
     )
     figure.update_xaxes(title=x, showgrid=False)
     figure.update_yaxes(title=y, gridcolor="#eceff2", showgrid=True, zeroline=False)
+    if share:
+        figure.update_yaxes(range=[-0.02, 1.02])
     return figure
 
 
@@ -114,13 +130,13 @@ def charts(arms: Sequence[ArmRecord]) -> list[Chart]:
     out = []
 
     def both_modes(title: str, caption: str, metric: str, y: str) -> None:
-        figure = empty_figure("training step", y)
+        figure = empty_figure("training step", y, share=y.startswith("share"))
         add_curves(figure, arms, lambda run: run.curve("bare", metric), label=", without")
         add_curves(figure, arms, lambda run: run.curve("told", metric), dash="dash", label=", with")
         out.append(Chart(title, caption, figure))
 
     def training(title: str, caption: str, metric: str, y: str) -> None:
-        figure = empty_figure("training step", y)
+        figure = empty_figure("training step", y, share=y.startswith("share"))
         add_curves(figure, arms, lambda run: smoothed(run, metric))
         out.append(Chart(title, caption, figure))
 
@@ -136,6 +152,7 @@ def charts(arms: Sequence[ArmRecord]) -> list[Chart]:
     ):
         rule = key.split("/")[1]
         training(f"Reward for {rule}", "the part of the reward that this rule pays", key, "points")
+    training("Right answers in training", "told and untold samples together", "correct", "share right")
     training("Groups that teach", "share of groups whose members were not all paid alike", "live_groups", "share")
     training("Entropy", "of the sampled tokens' distributions, in nats", "entropy", "nats per token")
     both_modes("Response length", "held-out puzzles", "tokens", "tokens")
