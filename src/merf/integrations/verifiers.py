@@ -35,10 +35,10 @@ MISSING: dict[Need, str] = {
 
 def for_verifiers(book: Rulebook, task: Task | str, *, framing: Motivated | None = None, **options: Any) -> Any:
     """`Rulebook.for_verifiers`, which says what the arguments mean."""
+    refuse(book, MISSING)
     require("verifiers", "verifiers", "making a taskset")
     import verifiers.v1 as vf
 
-    refuse(book, MISSING)
     made = as_task(task, options)
     frame = as_framing(framing, made).frame
     written_for = fingerprint(book)

@@ -19,6 +19,7 @@ under "unscored".
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -124,18 +125,25 @@ def for_verl(
     files = VerlFiles(Path(folder).absolute())
     if files.folder.exists() and any(files.folder.iterdir()):
         raise FileExistsError(f"{folder} isn't empty: name a new folder, or remove this one")
-    files.folder.mkdir(parents=True, exist_ok=True)
-    held = list(problems_of(made, test, "test", seed))
-    for path, problems, split, told in (
-        (files.train, problems_of(made, train, "train", seed), "train", True),
-        (files.test, held, "test", True),
-        (files.bare, held, "test", False),
-    ):
-        # verl reports validation by source, so the two modes come out side by side.
-        source = made.name if told else f"{made.name}-bare"
-        write_parquet(path, (row(i, p, book, framing, split, told, source) for i, p in enumerate(problems)))
-    (files.folder / "rulebook.toml").write_text(rulebook, encoding="utf-8")
-    files.reward.write_text(script, encoding="utf-8")
+    # The folder gets its name once everything is in it: a row that can't be read leaves nothing half done.
+    work = VerlFiles(files.folder.with_name(f"{files.folder.name}.partial"))
+    shutil.rmtree(work.folder, ignore_errors=True)
+    work.folder.mkdir(parents=True)
+    try:
+        held = list(problems_of(made, test, "test", seed))
+        for path, problems, split, told in (
+            (work.train, problems_of(made, train, "train", seed), "train", True),
+            (work.test, held, "test", True),
+            (work.bare, held, "test", False),
+        ):
+            # verl reports validation by source, so the two modes come out side by side.
+            source = made.name if told else f"{made.name}-bare"
+            write_parquet(path, (row(i, p, book, framing, split, told, source) for i, p in enumerate(problems)))
+        (work.folder / "rulebook.toml").write_text(rulebook, encoding="utf-8")
+        work.reward.write_text(script, encoding="utf-8")
+        os.rename(work.folder, files.folder)
+    finally:
+        shutil.rmtree(work.folder, ignore_errors=True)
     return files
 
 
@@ -162,7 +170,7 @@ def row(
 
 
 def write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-    """Rows to a file, a thousand at a time. The file has its name only once it is complete."""
+    """Rows to a file, a thousand at a time. ValueError where there are none."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -170,12 +178,10 @@ def write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> None:
     if first is None:
         raise ValueError(f"there are no rows for {path.name}")
     schema = pa.Table.from_pylist([first]).schema
-    partial = path.with_suffix(".partial")
     left = chain([first], rows)
-    with parquet.ParquetWriter(partial, schema) as writer:
+    with parquet.ParquetWriter(path, schema) as writer:
         while some := list(islice(left, 1000)):
             writer.write_table(pa.Table.from_pylist(some, schema))
-    os.replace(partial, path)
 
 
 def reward_script(book: Rulebook, task: Task | Rows, name: str, options: Mapping[str, Any], opening: str) -> str:
