@@ -95,7 +95,7 @@ def test_rules_that_compare_questions_see_the_whole_batch() -> None:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Scorer]:
     book = Rulebook(hostile, Concise(words=3, within=1, over=0).ranked().named("rank"))
-    with Scorer(book, seconds=0.4, memory=300 << 20, workers=2) as scorer:
+    with Scorer(book, seconds=1.0, memory=300 << 20, workers=2) as scorer:
         yield scorer
 
 

@@ -189,7 +189,7 @@ class Job:
             identity = self.identity()
             place, tally = self._resume(identity, out, aside)
             told(place.offset, tally)
-            saved_at = time.monotonic()
+            due = time.monotonic() + SAVED_EVERY
             with self.source.open("rb") as file, self._scorer() as scorer:
                 waiting: list[Unit] = []
                 for outcome in scorer.stream(_noted(self._units(file, place), waiting)):
@@ -198,11 +198,12 @@ class Job:
                     place = unit.end
                     told(place.offset, tally)
                     too_many = tally.lines >= EARLIEST and tally.failed > self.max_failed * tally.lines
-                    if too_many or time.monotonic() - saved_at > SAVED_EVERY:
-                        self._save(identity, out, aside, place, tally)
-                        saved_at = time.monotonic()
                     if too_many:
                         break
+                    if (began := time.monotonic()) > due:
+                        self._save(identity, out, aside, place, tally)
+                        # Where the disk is slow, less often, so that the scoring doesn't wait for it.
+                        due = max(time.monotonic() + SAVED_EVERY, began + 20 * (time.monotonic() - began))
             self._save(identity, out, aside, place, tally)
         if tally.failed > self.max_failed * tally.lines:
             reasons = "; ".join(f"{count} × {why}" for why, count in list(tally.reasons.items())[:3])
