@@ -16,7 +16,7 @@ import numpy as np
 from merf.core.response import Response, Scores
 from merf.rules.rule import LevelRule, Operation, Rule
 from merf.rules.rulebook import Rulebook
-from merf.rules.wording import plain
+from merf.rules.wording import signed
 
 NUMBER = r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 TOLERANCE = 1e-9
@@ -101,17 +101,16 @@ def stated(text: str, when: str) -> float | None:
     return float(found[1]) if found else None
 
 
+SPEAKS_OF_PAY = re.compile(r"scor|reward|point|pay|paid|earn|penal|bonus|mark|credit", re.IGNORECASE)
+SENTENCE = re.compile(r"\n|(?<=[.!?;])\s")
+
+
 def unstated(book: Rulebook, told: str) -> tuple[str, ...]:
-    """The numbers a rulebook pays that a hand-written text doesn't contain, in the order of the description."""
-    known = {abs(float(number)) for number in re.findall(r"\d+(?:\.\d+)?", told)}
-    numbers = [
-        rule.levels()[n].value
-        for part in book
-        for rule in level_rules(spoken(part))
-        for n in range(len(rule.levels()))
-        if rule.levels()[n].value
-    ]
-    return tuple(dict.fromkeys(plain(value) for value in numbers if abs(value) not in known))
+    """The numbers a rulebook pays that no sentence about pay in a hand-written text contains."""
+    sentences = [sentence for sentence in SENTENCE.split(told) if SPEAKS_OF_PAY.search(sentence)]
+    known = {abs(float(number)) for sentence in sentences for number in re.findall(NUMBER, sentence)}
+    values = [level.value for part in book for rule in level_rules(spoken(part)) for level in rule.levels()]
+    return tuple(dict.fromkeys(signed(value) for value in values if value and abs(value) not in known))
 
 
 def spoken(part: Rule) -> Rule:

@@ -3,8 +3,8 @@
 The yardstick is an honest attempt at the same problems: a well-formed answer that is wrong. With `margin`
 = threshold × (the most − the least that anything here is paid on average):
 
-guess, junk   at most margin above the honest wrong answer
-no answer     visibly less than that (by margin), or next to nothing (margin above the least)
+guess, junk   less than the honest wrong answer and margin
+no answer     less than the honest wrong answer by more than margin, or less than margin above the least
 change        not more than the right response it was made from
 
 Junk and no answer also may not live on the verifier's credit: what they are paid counts against what they
@@ -120,7 +120,7 @@ def limits(sample: Sample, scale: Scale, margin: float) -> Array:
     table = np.full(answered.shape, np.nan)
     for p, play in enumerate(sample.plays):
         if play.kind == "change":
-            table[p] = right_paid + ROUNDING * scale.span
+            table[p] = right_paid
             continue
         table[p] = wrong + margin
         if play.offers == "nothing":
@@ -169,7 +169,9 @@ def row(
     mean = float(totals[worst][chosen].mean()) if scored else float("nan")
     limit = float(allowed[worst][chosen].mean()) if scored else float("nan")
     shown = int(np.nanargmax(excess[worst])) if scored else int(np.flatnonzero(played[worst])[0])
-    passed = failed <= threshold and (not scored or mean <= limit + ROUNDING * scale.span)
+    # A change may pay as much as the right response; a policy has to stay below its limit.
+    slack = ROUNDING * scale.span * (1 if play.kind == "change" else -1)
+    passed = failed <= threshold and (not scored or mean <= limit + slack)
     return Row(
         name=play.name,
         about=play.about,

@@ -58,7 +58,7 @@ class Sample:
 
     play, case   [N] which play on which case a response is
     scores       what they were paid
-    poor         [N] what they would be paid if the verifier gave junk and no answers nothing
+    poor         [N] what they would be paid if the verifier gave nothing for junk, for no answer and for wrong ones
     """
 
     cases: Sequence[Case]
@@ -101,7 +101,10 @@ def sample(book: Rulebook, cases: Sequence[Case], verify: Verifier, track: Track
     play_numbers, case_numbers = np.array(where, np.int64).T
     responses = Responses.of(items, case_numbers.tolist())
     scores = paid(book, responses)
-    undeserving = [made[p].offers in ("nothing", "junk") and credited(items[i]) for i, p in enumerate(play_numbers)]
+    undeserving = [
+        (made[p].kind == "wrong" or made[p].offers in ("nothing", "junk")) and credited(items[i])
+        for i, p in enumerate(play_numbers)
+    ]
     poor = scores.total
     if any(undeserving):
         stripped = [without_credit(one) if strip else one for one, strip in zip(items, undeserving, strict=True)]

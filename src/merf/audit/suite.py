@@ -3,6 +3,7 @@
 What a policy that knows nothing may earn is measured, on the same problems, by what an honest attempt earns:
 a well-formed answer that is wrong. Nobody may be paid more than that for a guess or for junk, and whoever
 gives no answer at all has to earn visibly less, or nothing: otherwise not answering is as good a plan.
+`merf.audit.rows` has the exact limits.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Audit:
                 if not outcome.kept:
                     yield Hole("broken promise", broken(outcome), outcome.example)
         if self.unstated:
-            yield Hole("unstated", f"the text never mentions {', '.join(self.unstated)}, which is paid")
+            yield Hole("unstated", f"the text doesn't say that {', '.join(self.unstated)} is paid")
 
     def _explained(self, row: Row) -> str:
         if row.failed > self.threshold:
