@@ -104,7 +104,8 @@ def test_a_run_on_data_is_taken_up_from_another_working_directory(
     sums: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = train("--data", "sums.jsonl", "--prompt-column", "query", "--answer-column", "sum")
+    folder = train("--task", "data:sums.jsonl", "--prompt-column", "query", "--answer-column", "sum")
+    assert read_toml(folder / "config.toml")["data"] == str(sums)
     whole = list(records.read(folder / "metrics.jsonl"))
     # Back to the state before the first step.
     for checkpoint in (folder / "checkpoints").iterdir():

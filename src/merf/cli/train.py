@@ -90,6 +90,8 @@ def settle(command: Command) -> tuple[TrainOptions, Path]:
             raise ValueError(f"{command.resume} is not a run folder: it has no config.toml")
         return from_dict(read_toml(path)), command.resume
     options = command.train if command.config is None else from_dict(read_toml(command.config))
+    if options.task and options.task.startswith("data:"):
+        options = replace(options, task=None, data=options.task.removeprefix("data:"))
     options = replace(
         options,
         task_options={**options.task_options, **task_options(command)},

@@ -66,10 +66,24 @@ def get(name: str, **options: Any) -> DescribedTask:
         for option in options:
             if option not in accepted:
                 raise ValueError(f"task {name!r} has no option {option!r}{nearest(option, accepted)}")
+    for option, value in options.items():
+        if option in accepted and (wanted := misfit(value, accepted[option].default)):
+            raise ValueError(f"task {name!r}: {option} = {value!r}: expected {wanted}")
     if isinstance(options.get("layout"), str):
         options["layout"] = layout_named(options["layout"])
     task: DescribedTask = maker(*members, **options)
     return task
+
+
+def misfit(value: Any, default: Any) -> str:
+    """What an option should be, judging by its default; empty if it is, or if that tells nothing."""
+    if default and isinstance(default, tuple) and all(isinstance(one, int) for one in default):
+        fits = isinstance(value, tuple | list) and [type(one) for one in value] == [type(one) for one in default]
+        return "" if fits else f"{len(default)} whole numbers, such as {list(default)}"
+    for kinds, what in (((bool,), "true or false"), ((int,), "a whole number"), ((float, int), "a number")):
+        if type(default) is kinds[0]:
+            return "" if type(value) in kinds else what
+    return "a text" if isinstance(default, str) and not isinstance(value, str) else ""
 
 
 def load(home: str) -> Callable[..., Any]:
