@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal, get_args
 
 from merf.core.problem import Message, Messages, Problem, Prompt
-from merf.core.progress import Constant, Progress, Schedule
+from merf.core.progress import Constant, Linear, Progress, Schedule, Sigmoid
 from merf.core.seams import Rewards
 from merf.core.seeds import derive
 
@@ -20,6 +20,15 @@ Variant = Literal["none", "truth", "suboptimal", "adverse", "shuffled", "neutral
 Position = Literal["system", "before", "after"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 POSITIONS: tuple[Position, ...] = get_args(Position)
+
+Exposure = Literal["always", "half", "linear", "sigmoid"]
+EXPOSURES: dict[Exposure, Schedule] = {
+    "always": Constant(1.0),
+    "half": Constant(0.5),
+    "linear": Linear(1.0, 0.0),
+    "sigmoid": Sigmoid(steepness=12.0, middle=0.5),
+}
+"""Who is told, by name: everybody; half of every group; a share that falls from everybody to nobody."""
 
 NEUTRAL = (
     "The island is small and green, with a harbour in the south and a hill in the north.",

@@ -158,8 +158,8 @@ def read_value(text: str, kind: Any, where: str) -> Any:
 
 
 def compose(recipe: Recipe, texts: Sequence[str]) -> Recipe:
-    """Apply methods one after the other; refuse two that answer the same question. Each text is one method, or
-    several with commas between them."""
+    """Apply methods one after the other; refuse two that answer the same question, or pay the same part of the
+    rulebook differently. Each text is one method, or several with commas between them."""
     choices = [Choice.parse(part) for text in texts for part in text.split(",") if part.strip()]
     taken: dict[str, str] = {}
     for choice in choices:
@@ -171,5 +171,19 @@ def compose(recipe: Recipe, texts: Sequence[str]) -> Recipe:
                 )
             taken[seam] = choice.method.name
     for choice in choices:
-        recipe = choice(recipe)
+        changed = choice(recipe)
+        for part in sorted(changed_parts(recipe, changed)):
+            if part in taken:
+                raise ValueError(
+                    f"{taken[part]} and {choice.method.name} both decide what the rulebook's {part!r} pays, so they "
+                    "can't be combined: choose one of them"
+                )
+            taken[part] = choice.method.name
+        recipe = changed
     return recipe
+
+
+def changed_parts(before: Recipe, after: Recipe) -> set[str]:
+    """The names of the rulebook's parts that came, went, or pay differently."""
+    old, new = ({part.name: part for part in getattr(recipe.rulebook, "parts", ())} for recipe in (before, after))
+    return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}

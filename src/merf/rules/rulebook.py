@@ -90,6 +90,11 @@ class Rulebook:
                 raise KeyError(f"no part is called {name!r}; {hint}")
         return Rulebook(*(part for part in self.parts if part.name in names), told=self.told)
 
+    def with_parts(self, *parts: Rule) -> Rulebook:
+        """This rulebook with these parts: each in the place of the one of its name, or after the others."""
+        named = {part.name: part for part in (*self.parts, *parts)}
+        return Rulebook(*named.values(), told=self.told)
+
     def silent(self) -> Rulebook:
         """Pays the same and says nothing (plain RLVR)."""
         return Rulebook(*self.parts, told=False)

@@ -12,7 +12,7 @@ from merf.core.sampling import Sampling
 from merf.core.seams import Task
 from merf.credit.group import GroupRelative
 from merf.curriculum.stream import Stream
-from merf.framing.motivation import Motivated, Telling
+from merf.framing.motivation import EXPOSURES, Motivated, Telling
 from merf.methods.registry import compose
 from merf.objective.policy_gradient import ClippedPolicyGradient
 from merf.rollout.played import Played
@@ -24,7 +24,7 @@ from merf.tasks.answers import ANSWERS
 from merf.tasks.columns import text_of
 from merf.tasks.data import Data, Preset
 from merf.tasks.environment import is_played
-from merf.train.options import EXPOSURES, TrainOptions, task_name
+from merf.train.options import TrainOptions, task_name
 from merf.train.run import EvaluationPlan
 
 LONGEST = 16

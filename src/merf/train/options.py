@@ -11,18 +11,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from tyro.conf import arg
 
-from merf.core.progress import Constant, Linear, Schedule, Sigmoid
 from merf.core.recipe import AdamW
-from merf.framing.motivation import Position, Variant
+from merf.framing.motivation import Exposure, Position, Variant
 from merf.rules.wording import Style
-
-Exposure = Literal["always", "half", "linear", "sigmoid"]
-EXPOSURES: dict[Exposure, Schedule] = {
-    "always": Constant(1.0),
-    "half": Constant(0.5),
-    "linear": Linear(1.0, 0.0),
-    "sigmoid": Sigmoid(steepness=12.0, middle=0.5),
-}
 
 
 @dataclass(frozen=True)
