@@ -77,10 +77,14 @@ class Response:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The task's verdict on the answer; a broken layout is unreadable without asking the task."""
+        """The task's verdict on the answer; a broken layout is unreadable without asking the task, and a blank
+        answer is as good as none unless it is right."""
         if self.answer is None:
             return Verdict(correct=False, readable=False, note=self.parsed.fault)
-        return self.verify(self.problem, self.answer)
+        verdict = self.verify(self.problem, self.answer)
+        if verdict.correct is False and not self.answer.strip():
+            return replace(verdict, readable=False, note=verdict.note or "no answer")
+        return verdict
 
     @cached_property
     def lenient(self) -> bool:
