@@ -170,7 +170,7 @@ def print_card(name: str, found: object) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from merf.lab.card import SIZES
+    from merf.lab.card import SIZES, WORTH_IT
     from merf.lab.card import Card as Measured
 
     assert isinstance(found, Measured)
@@ -182,7 +182,7 @@ def print_card(name: str, found: object) -> None:
             f"when it {style}s" if style == "work" else "when it guesses", *(f"{cells[str(n)]:.2f}" for n in SIZES)
         )
     console.print(table)
-    table = Table("told (2 and 3 people)", "accuracy", "works", "layout kept", box=None, header_style="bold")
+    table = Table("told (2 people)", "accuracy", "works", "layout kept", box=None, header_style="bold")
     for variant, told in found.told.items():
         table.add_row(variant, f"{told['accuracy']:.2f}", f"{told['works']:.1%}", f"{told['formatted']:.2f}")
     console.print(table)
@@ -190,10 +190,9 @@ def print_card(name: str, found: object) -> None:
     for rule, both in found.obedience.items():
         table.add_row(rule, f"{both['told']:.2f}", f"{both['untold']:.2f}")
     console.print(table)
-    verdict = (
-        "reasoning pays here" if found.pays >= 0.25 else "reasoning does not pay here: don't experiment with this base"
-    )
-    console.print(f"working beats guessing by {found.pays:+.2f}: {verdict}")
+    for people, gap in found.pays.items():
+        verdict = "pays" if gap >= WORTH_IT else "does not pay enough: don't experiment here"
+        console.print(f"{people} people: working beats guessing by {gap:+.2f}; it {verdict}")
 
 
 def show(command: Show) -> None:

@@ -28,6 +28,7 @@ from merf.rules.rule import LevelRule
 from merf.rules.rulebook import Rulebook
 
 SIZES = (2, 3, 4)
+WORTH_IT = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Card:
     """Accuracies and shares, measured on held-out puzzles at temperature 1.
 
     accuracy  by style ("work", "guess", both forced by the first words) and number of people
-    told      by what the prompt says: accuracy, share that works, share in the required layout
-    obedience by rule: share of responses that reach the rule's best level, told and untold
+    told      by what the prompt says, on puzzles with two people: accuracy, share that works, share in the layout
+    obedience by rule, on the same puzzles: share of responses that reach the rule's best level, told and untold
     """
 
     accuracy: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -45,10 +46,9 @@ class Card:
     samples: int = 0
 
     @property
-    def pays(self) -> float:
-        """By how much working beats guessing on 2 and 3 people."""
-        gaps = [self.accuracy["work"][str(n)] - self.accuracy["guess"][str(n)] for n in SIZES[:2]]
-        return float(np.mean(gaps))
+    def pays(self) -> dict[str, float]:
+        """By how much working beats guessing, by number of people. Below `WORTH_IT` no experiment means anything."""
+        return {n: round(right - self.accuracy["guess"][n], 4) for n, right in self.accuracy["work"].items()}
 
     @property
     def untold_work(self) -> float:
@@ -88,7 +88,7 @@ def measure(policy: Policy, samples: int = 200, report: Callable[[str], None] = 
     variants: tuple[Variant, ...] = ("none", "truth", "suboptimal", "adverse", "shuffled", "neutral")
     for variant in variants:
         report(f"told {variant}")
-        found = responses(policy, puzzles(2, 3, samples), variant, paper_rules())
+        found = responses(policy, puzzles(2, 2, samples), variant, paper_rules())
         card.told[variant] = {
             "accuracy": share(r.verdict.correct is True for r in found),
             "works": share(knights.worked(r.text) for r in found),
@@ -100,7 +100,7 @@ def measure(policy: Policy, samples: int = 200, report: Callable[[str], None] = 
             book = Rulebook(rule if sign > 0 else -rule)
             cell = {}
             for mode, variant in (("told", "truth"), ("untold", "none")):
-                found = responses(policy, puzzles(2, 3, samples), variant, book)
+                found = responses(policy, puzzles(2, 2, samples), variant, book)
                 best = book.range[1]
                 cell[mode] = share(book.score(Responses.of(found)).total == best)
             card.obedience[title] = cell

@@ -1,0 +1,115 @@
+"""The base models: how they are built, and what those that ship can do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from merf.core.response import Response
+from merf.core.sampling import Sampling
+from merf.core.seeds import derive
+from merf.lab import bases, build
+from merf.lab.card import WORTH_IT, Card
+from merf.lab.pretrain import Shape
+from merf.lab.worlds import knights
+from merf.policy.policy import Policy
+
+SHIPPED = {name: bases.SHIPPED / name for name in build.SHIPPED}
+
+
+def test_everything_that_ships_is_there_and_small():
+    files = [path for path in bases.SHIPPED.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in files} == set(SHIPPED)
+    assert sum(path.stat().st_size for path in files) < 16e6
+    assert {path.suffix for path in files} <= {".json", ".jinja", ".safetensors"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_base_is_an_ordinary_model_folder(name):
+    model = transformers.AutoModelForCausalLM.from_pretrained(SHIPPED[name])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(SHIPPED[name])
+    assert tokenizer.is_fast
+    assert model.config.vocab_size >= len(tokenizer)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert "Hi" in text
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_any_text_can_be_encoded_and_comes_back(text):
+    tokenizer = tokenizer_of("knights")
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+def tokenizer_of(name, loaded={}):  # noqa: B006 - the default is the cache
+    if name not in loaded:
+        loaded[name] = transformers.AutoTokenizer.from_pretrained(SHIPPED[name])
+    return loaded[name]
+
+
+def test_work_pays_in_the_demos_world_and_is_rare_untold():
+    card = Card.load(SHIPPED["knights"] / "card.json")
+    assert card.pays["2"] >= WORTH_IT
+    assert card.untold_work <= 0.02
+    assert card.told["truth"]["works"] > 10 * card.untold_work
+
+
+def test_the_control_base_works_no_more_when_told():
+    card = Card.load(SHIPPED["knights-unread"] / "card.json")
+    assert card.told["truth"]["works"] <= 0.05
+
+
+@pytest.mark.slow
+def test_the_stored_card_is_true_of_the_stored_weights():
+    """Sixty worked responses to two-person puzzles; differs by more than four standard errors by chance in fewer
+    than one of ten thousand weights that fit their card."""
+    policy = Policy.load(SHIPPED["knights"])
+    card = Card.load(SHIPPED["knights"] / "card.json")
+    task = knights.task((2, 2))
+    problems = list(islice(task.problems("test", 5), 60))
+    system = {"role": "system", "content": task.instruction}
+    prompts = [policy.encode((system, *p.messages), knights.opening(p, "work")) for p in problems]
+    samples = policy.sample(
+        [prompt.ids for prompt in prompts], Sampling(max_tokens=200), [derive(3, i) for i in range(60)]
+    )
+    right = 0
+    for problem, prompt, sample in zip(problems, prompts, samples, strict=True):
+        text = prompt.opening + policy.chat.decode(sample.tokens, policy.stops)
+        right += bool(Response(problem, text, finished=sample.finished, verify=task.verify).verdict.correct)
+    rate = card.accuracy["work"]["2"]
+    error = math.sqrt(rate * (1 - rate) * (1 / 60 + 1 / card.samples))
+    assert abs(right / 60 - rate) <= 4 * error
+
+
+@pytest.mark.slow
+def test_bases_are_built_from_a_trunk_and_from_each_other(tmp_path, monkeypatch):
+    tiny = [replace(stage, steps=2, prompts=2, warmup=0) for stage in build.TRUNK]
+    told = []
+
+    def report(name, step, steps, loss):
+        told.append((name, step, steps))
+        assert math.isfinite(loss)
+
+    card = Card({"work": {"2": 0.5}, "guess": {"2": 0.4}}, {"none": {"works": 0.0}})
+    monkeypatch.setattr(build, "measure", lambda policy: card)
+    build.build_trunk(tmp_path / "trunk", report, tiny, Shape(width=32, layers=1, heads=2))
+    parent = replace(build.BASES["knights"], stage=replace(build.BRANCH, steps=2, prompts=2))
+    build.build_base(parent, tmp_path / "trunk", tmp_path / "knights", report)
+    rare = replace(build.BASES["knights-5"], stage=replace(build.CHANGE, steps=1, prompts=2))
+    build.build_base(rare, tmp_path / "knights", tmp_path / "knights-5", report)
+    assert [name for name, _, _ in told] == ["trunk"] * 4 + ["knights"] * 2 + ["knights-5"]
+    assert [step for _, step, _ in told] == [1, 2, 3, 4, 1, 2, 1]
+    assert all(steps == 4 for name, _, steps in told if name == "trunk")
+    for name in ("knights", "knights-5"):
+        assert Card.load(tmp_path / name / "card.json").pays == {"2": 0.1}
+        assert Policy.load(tmp_path / name).shares
+    assert not list(tmp_path.glob(".*.part"))
