@@ -76,8 +76,8 @@ def repeated_response(case: Case, answer: str) -> Sequence[str]:
 
 @change()
 def repeated_tags(case: Case, answer: str) -> Sequence[str]:
-    """Every tag written twice."""
-    return (re.sub(r"(</?\w+>|\\boxed)", r"\1\1", case.respond(answer)),)
+    """Every tag or mark of the layout written twice."""
+    return (re.sub(r"(</?\w+>|\\boxed|####)", r"\1\1", case.respond(answer)),)
 
 
 @change()

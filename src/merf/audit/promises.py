@@ -102,13 +102,15 @@ def stated(text: str, when: str) -> float | None:
 
 
 SPEAKS_OF_PAY = re.compile(r"scor|reward|point|pay|paid|earn|penal|bonus|mark|credit", re.IGNORECASE)
+SIGNED = re.compile(rf"(?<![\w.)])[+-]{NUMBER.removeprefix('[+-]?')}")
 SENTENCE = re.compile(r"\n|(?<=[.!?;])\s")
 
 
 def unstated(book: Rulebook, told: str) -> tuple[str, ...]:
-    """The numbers a rulebook pays that no sentence about pay in a hand-written text contains."""
+    """The numbers a rulebook pays that a hand-written text doesn't give, in a sentence about pay or with a sign."""
     sentences = [sentence for sentence in SENTENCE.split(told) if SPEAKS_OF_PAY.search(sentence)]
-    known = {abs(float(number)) for sentence in sentences for number in re.findall(NUMBER, sentence)}
+    found = [number for sentence in sentences for number in re.findall(NUMBER, sentence)] + SIGNED.findall(told)
+    known = {abs(float(number)) for number in found}
     values = [level.value for part in book for rule in level_rules(spoken(part)) for level in rule.levels()]
     return tuple(dict.fromkeys(signed(value) for value in values if value and abs(value) not in known))
 

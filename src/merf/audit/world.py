@@ -80,6 +80,11 @@ def record(found: Audit) -> dict[str, Any]:
     }
 
 
+def unscored(error: ValueError) -> dict[str, Any]:
+    """Where not even honest responses have a score, that is the finding."""
+    return {"name": "stored answer", "about": str(error), "share": None, "example": ""}
+
+
 def rounded(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
@@ -125,8 +130,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bar = progress.add_task("", total=len(chosen))
         for subject in chosen:
             progress.update(bar, description=f"{subject.name:<28}")
-            found = audit(subject.book, subject.task(), problems=PROBLEMS, told=subject.told)
-            results[key(subject)] = record(found)
+            try:
+                results[key(subject)] = record(
+                    audit(subject.book, subject.task(), problems=PROBLEMS, told=subject.told)
+                )
+            except ValueError as error:
+                results[key(subject)] = {"holes": [unscored(error)]}
             order = [key(one) for one in known if key(one) in results]
             results = {name: results[name] for name in order}
             write(path, as_json(results))
