@@ -156,6 +156,11 @@ def crashing(function: Callable[..., Any], after: int) -> Callable[..., Any]:
     return wrapped
 
 
+def save_always(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(score_file, "SAVED_EVERY", 0.0)
+    patch.setattr(score_file, "SAVING", 1e9)
+
+
 MANY = [
     one
     for group in range(8)
@@ -184,7 +189,7 @@ def test_a_run_that_is_cut_off_anywhere_gives_the_same_files_in_the_end(
     whole.run()
     for name, after in crashes:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(score_file, "SAVED_EVERY", 0.0)
+            save_always(patch)
             if name == "as_line":
                 patch.setattr(score_file, name, crashing(score_file.as_line, after))
             else:
@@ -199,7 +204,7 @@ def test_a_run_that_is_cut_off_anywhere_gives_the_same_files_in_the_end(
 
 def test_a_run_that_goes_on_doesnt_begin_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = prepared(TEXT, write(tmp_path / "in.jsonl", MANY), tmp_path / "out.jsonl", workers=1)
-    monkeypatch.setattr(score_file, "SAVED_EVERY", 0.0)
+    save_always(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(score_file, "as_line", crashing(score_file.as_line, 17))
         with pytest.raises(Crash):
@@ -218,7 +223,7 @@ def test_killed_for_real_and_started_again(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", rows)
     script = (
         "from merf.cli.score import main\nfrom merf.rules import score_file, scoring\n"
-        "score_file.SAVED_EVERY, scoring.AT_ONCE = 0.0, 1\n"
+        "score_file.SAVED_EVERY, score_file.SAVING, scoring.AT_ONCE = 0.0, 1e9, 1\n"
         "main(['--rulebook', 'hostile_rules:killer', '--input', 'in.jsonl', '--output', 'out.jsonl', '--workers', '1'])"
     )
 
@@ -242,7 +247,7 @@ def test_what_was_begun_with_other_rules_or_input_is_not_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = write(tmp_path / "in.jsonl", MANY), tmp_path / "out.jsonl"
-    monkeypatch.setattr(score_file, "SAVED_EVERY", 0.0)
+    save_always(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(score_file, "as_line", crashing(score_file.as_line, 9))
         with pytest.raises(Crash):

@@ -36,8 +36,8 @@ class Command:
     """How answers are judged: a task's name (`merf tasks`), or exact, math, choice, … Without it, math-verify where the
     answers look like mathematics, else the same text."""
     layout: str = ""
-    """How responses are laid out (think-answer, boxed, final-line, plain, …). Without it, as the rulebook or the task
-    says, or as most completions are."""
+    """How responses are laid out (think-answer, boxed, final-line, plain, …). Without it, as the rulebook's
+    Format says, or as the completions are."""
     columns: tuple[str, ...] = ()
     """FIELD=COLUMN for columns that aren't recognised: completion, prompt, answer, group, tokens, finished, …"""
     workers: int | None = None

@@ -47,6 +47,9 @@ EARLIEST = 200
 SAVED_EVERY = 1.0
 """Seconds between two notes of how far the scoring has come."""
 
+SAVING = 0.05
+"""Share of the time that may go into that, where the disk is slow."""
+
 
 class TooManyFailures(RuntimeError):
     """More verifications failed than was tolerated."""
@@ -202,8 +205,8 @@ class Job:
                         break
                     if (began := time.monotonic()) > due:
                         self._save(identity, out, aside, place, tally)
-                        # Where the disk is slow, less often, so that the scoring doesn't wait for it.
-                        due = max(time.monotonic() + SAVED_EVERY, began + 20 * (time.monotonic() - began))
+                        now = time.monotonic()
+                        due = now + max(SAVED_EVERY, (now - began) / SAVING)
             self._save(identity, out, aside, place, tally)
         if tally.failed > self.max_failed * tally.lines:
             reasons = "; ".join(f"{count} × {why}" for why, count in list(tally.reasons.items())[:3])

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from merf.core.layout import LAYOUTS, Layout, Plain
 from merf.core.problem import Problem
 from merf.core.response import Response, Verdict, no_verifier
@@ -122,11 +124,11 @@ def completion_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     turns = [value] if isinstance(value, Mapping) else value
-    if isinstance(turns, list | tuple) and all(isinstance(turn, Mapping) for turn in turns) and turns:
-        texts = [turn.get("content") for turn in turns if turn.get("role", "assistant") == "assistant"]
+    if isinstance(turns, list | tuple) and all(isinstance(turn, Mapping) and "content" in turn for turn in turns):
+        texts = [turn["content"] for turn in turns if turn.get("role", "assistant") == "assistant"]
         if texts and all(text is None or isinstance(text, str) for text in texts):
             return "\n".join(text for text in texts if text is not None)
-    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
         raise ValueError("a list of completions: give each of them a line of its own")
     raise ValueError("a completion that is neither text nor an assistant's turns")
 
@@ -157,7 +159,7 @@ def understand(
 
     task     a task's or a verifier's name. Without one: what the columns say (`data_source`, choices, tests…),
              else math-verify where the answers look like mathematics, else the same text
-    layout   without one: the task's, else the one that most completions of the sample keep to
+    layout   without one: the one that completions of the sample keep to, or the task's if they keep to none
     judged   whether answers are to be judged at all
     columns  the column of a field by its name, where it isn't recognised
 
@@ -179,7 +181,7 @@ def understand(
         need(found, group, row)
     if layout is None:
         texts = (text for one in sample if (text := _text_or_none(one, found["completion"])) is not None)
-        layout = usual or likely_layout(texts)
+        layout = likely_layout(texts, usual or Plain())
     return Reading(found, verifier, layout)
 
 
@@ -230,15 +232,17 @@ def guess_answers(sample: Sequence[Row], row: Row, columns: Mapping[str, str]) -
     return answers_named(name)
 
 
-def likely_layout(texts: Iterable[str]) -> Layout:
-    """The layout that most texts keep to; where none does, the whole text is the answer."""
-    layouts = [layout for layout in LAYOUTS.values() if layout.name != "plain"]
-    kept = dict.fromkeys(range(len(layouts)), 0)
-    for text in texts:
-        for i, layout in enumerate(layouts):
-            kept[i] += layout.parse(text).well_formed
-    best = max(kept, key=lambda i: kept[i])
-    return layouts[best] if kept[best] else Plain()
+def likely_layout(texts: Iterable[str], otherwise: Layout) -> Layout:
+    """The first layout that at least half of the texts keep to, or else the one that most do; `otherwise` where none
+    does. The strictest come first: a \\boxed{} may well stand inside of tags."""
+    layouts = [layout for layout in LAYOUTS.values() if layout.name != Plain().name]
+    kept = np.array([[layout.parse(text).well_formed for layout in layouts] for text in texts]).reshape(
+        -1, len(layouts)
+    )
+    if not kept.any():
+        return otherwise
+    shares = kept.mean(axis=0)
+    return layouts[int(np.argmax(np.minimum(shares, 0.5)))]
 
 
 def _text_or_none(row: Row, column: str) -> str | None:

@@ -12,6 +12,7 @@ explode (`9^9^9^9`) don't get that far.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import unicodedata
 from functools import cache, lru_cache
@@ -180,7 +181,8 @@ def unusable(gold: str) -> str:
 
 @cache
 def _pool() -> KillablePool[tuple[str, str], Verdict]:
-    return KillablePool(compare, seconds=SECONDS, memory=1 << 30, workers=2, prepare=_import_packages)
+    workers = max(os.cpu_count() or 1, 2)
+    return KillablePool(compare, seconds=SECONDS, memory=1 << 30, workers=workers, prepare=_import_packages)
 
 
 def _import_packages() -> None:
