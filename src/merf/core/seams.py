@@ -61,6 +61,10 @@ class Rewards(Protocol):
 
     def with_parts(self, *parts: Any) -> Rewards: ...
 
+    def __iter__(self) -> Iterator[Any]:
+        """Its parts, each with a `name`."""
+        ...
+
     @property
     def range(self) -> tuple[float, float]: ...
 
