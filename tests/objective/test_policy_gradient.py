@@ -28,7 +28,8 @@ def batch_of(parts: dict, rows: list[int] | slice = slice(None), width: int | No
     numbers = list(range(len(parts["mask"])))[rows] if isinstance(rows, slice) else rows
     cut = {name: value[numbers][:, :width] for name, value in parts.items()}
     mask = parts["mask"]
-    return Batch(**cut, rows=torch.tensor(numbers), tokens=int(mask.sum()), sequences=len(mask), limit=20, **changes)
+    counts = {"lengths": mask.sum(1)[numbers], "tokens": int(mask.sum()), "sequences": len(mask), "limit": 20}
+    return Batch(**cut, rows=torch.tensor(numbers), **{**counts, **changes})
 
 
 def numpy_loss(parts, aggregate, low, high, beta=0.0, estimator="k3", dual=None) -> float:

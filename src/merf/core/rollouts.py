@@ -108,6 +108,13 @@ class Rollouts:
         """The first row of each attempt."""
         return [rows[0] for rows in self.attempts()]
 
+    def counting_tokens(self) -> Tensor:
+        """For each row the number of trained tokens in the whole attempt it belongs to. [N]"""
+        own = self.mask.sum(1)
+        number = own.new_tensor(self.trajectory.tolist()) + 1  # place 0 is for rows that are no attempt
+        whole = own.new_zeros(len(own) + 1).index_add(0, number, own)[number]
+        return own.where(number == 0, whole)
+
     def _extras(self, rows: Sequence[int]) -> dict[str, Any]:
         """What rules may want to know of one attempt; several segments are put end to end."""
 

@@ -104,6 +104,7 @@ class Batch:
     reference  of the frozen reference, where the objective asks for it
     entropy    of the current policy's next-token distribution, where asked for
     rows       [n] row numbers in the step's rollouts
+    lengths    [n] number of counting tokens in the whole response that each row is, or is a segment of
     tokens     number of counting tokens in the whole step, over all micro-batches and processes
     sequences  number of counting responses in the whole step
     limit      the response length limit
@@ -116,6 +117,7 @@ class Batch:
     advantages: Tensor
     mask: Tensor
     rows: Tensor
+    lengths: Tensor
     tokens: int
     sequences: int
     limit: int

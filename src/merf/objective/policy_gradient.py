@@ -25,7 +25,7 @@ def per_token_weights(batch: Batch, aggregate: Aggregate) -> Tensor:
         case "token":
             return mask / max(batch.tokens, 1)
         case "sequence":
-            return mask / mask.sum(1, keepdim=True).clamp_min(1) / max(batch.sequences, 1)
+            return mask / batch.lengths.clamp_min(1)[:, None] / max(batch.sequences, 1)
         case "constant":
             return mask / (max(batch.sequences, 1) * batch.limit)
 

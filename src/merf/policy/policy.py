@@ -158,6 +158,10 @@ class Policy:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
+    def decode(self, ids: list[int]) -> str:
+        """The text of a response's token ids, without the end token."""
+        return self.chat.decode(ids, self.stops)
+
     def prompt(self, messages: Messages) -> list[int]:
         """Token ids of a conversation, up to where the response begins."""
         return self.encode(messages).ids
@@ -311,7 +315,8 @@ class Policy:
         chosen = list(range(len(rollouts))) if rows is None else list(rows)
         mask = rollouts.mask
         tokens = int(mask[chosen].sum())
-        sequences = int(mask[chosen].any(1).sum())
+        sequences = len(np.unique(rollouts.trajectory[chosen][mask[chosen].any(1).cpu().numpy()]))
+        lengths = rollouts.counting_tokens()
         ours = set(chosen if mine is None else mine)
         imitate = rollouts.extras.get("imitate")
         live = [i for i in chosen if i in ours and bool(mask[i].any())]
@@ -339,6 +344,7 @@ class Policy:
                 advantages=advantages[where, :width],
                 mask=counted,
                 rows=where,
+                lengths=lengths[where],
                 tokens=tokens,
                 sequences=sequences,
                 limit=limit,

@@ -58,12 +58,13 @@ def step_metrics(
 ) -> dict[str, float]:
     """One flat record. `correct` is the share of right answers in the training samples; `live_groups` the share
     of groups whose members were not all paid alike (only they teach anything)."""
-    first = rollouts.first_rows()
+    attempts = rollouts.attempts()
+    first = [rows[0] for rows in attempts]
     group = rollouts.group[first]
     exposure = np.array([rollouts.prompts[i].exposure for i in first])
     known = scores.total[~np.isnan(scores.total)]
     equal = group_equal(scores.total, group)
-    lengths = rollouts.lengths.float()
+    lengths = np.array([int(rollouts.lengths[rows].sum()) for rows in attempts])
     spread = [scores.total[group == g] for g in np.unique(group)]
     record = {
         "reward": float(known.mean()) if len(known) else float("nan"),
@@ -74,7 +75,7 @@ def step_metrics(
         "failed_verifiers": float(scores.failed),
         "completions/mean_length": float(lengths.mean()),
         "completions/max_length": float(lengths.max()),
-        "completions/clipped_ratio": float(1 - np.mean(rollouts.finished)),
+        "completions/clipped_ratio": float(1 - np.mean([rollouts.finished[rows[-1]] for rows in attempts])),
         "entropy": masked_mean(rollouts.extras["entropy"], rollouts.mask)
         if "entropy" in rollouts.extras
         else float("nan"),
