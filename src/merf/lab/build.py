@@ -49,7 +49,7 @@ class Base:
 
 def rare(share: float) -> Base:
     """`knights`, made to work untold in another share of its responses."""
-    told = f"works untold in about {share:.1%} of responses".replace(".0%", "%").replace("%", " %")
+    told = f"works untold in about {share * 100:g} % of responses"
     return Base(f"knights-{share * 100:g}", replace(CHANGE, dials=Dials(untold_work=share)), told, "knights")
 
 
@@ -63,6 +63,7 @@ BASES = {
         rare(0.3),
         rare(0.05),
         rare(0.003),
+        rare(0.0003),
     )
 }
 SHIPPED = ("knights", "knights-unread")
