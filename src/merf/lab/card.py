@@ -23,9 +23,12 @@ from merf.core.seeds import derive
 from merf.framing.motivation import Motivated, Telling, Variant
 from merf.lab.worlds import knights
 from merf.policy.policy import Policy
-from merf.rules.leaves import Concise, Correct, Format, Steps
+from merf.rules.correctness import Correct
+from merf.rules.format import Format
+from merf.rules.length import Concise
 from merf.rules.rule import LevelRule
 from merf.rules.rulebook import Rulebook
+from merf.rules.steps import Steps
 
 SIZES = (2, 3, 4)
 WORTH_IT = 0.25

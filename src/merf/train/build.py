@@ -17,7 +17,8 @@ from merf.methods.registry import compose
 from merf.objective.policy_gradient import ClippedPolicyGradient
 from merf.rollout.played import Played
 from merf.rollout.sampled import Sampled
-from merf.rules.leaves import Correct, Format
+from merf.rules.correctness import Correct
+from merf.rules.format import Format
 from merf.rules.rulebook import Rulebook
 from merf.tasks import TASKS, get, load
 from merf.tasks.answers import ANSWERS
