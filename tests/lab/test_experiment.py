@@ -161,8 +161,14 @@ def test_results_are_published_as_page_picture_and_numbers(experiment, tmp_path)
     assert run(jobs, at_once=1, pause=0.05) == []
     arms = [ArmRecord(a.name, [RunRecord(j.folder) for j in jobs if j.arm == a], a.against) for a in experiment.arms]
     out = tmp_path / "results"
-    Publication("small", experiment.title, "Is | it?", "merf compare small", arms).write(out)
+    card = {
+        "samples": 7,
+        "told": {"none": {"works": 0.005}, "truth": {"works": 0.81}},
+        "accuracy": {"work": {"2": 0.75}, "guess": {"2": 0.24}},
+    }
+    Publication("small", experiment.title, "Is it?", "merf compare small", arms, {"lab:x": card}).write(out)
     page = (out / "small.md").read_text()
+    assert "| `lab:x` | 0.5% | 81.0% | 0.75 | 0.24 |" in page
     assert "merf compare small" in page
     assert "**MeRF, half** against RLVR, asked with it" in page
     assert ET.parse(out / "small.svg").getroot().tag.endswith("svg")

@@ -74,6 +74,7 @@ class Publication:
             "",
             *(f"- {sentence}" for sentence in self.findings()),
             "",
+            *self.bases(),
             "## How it was made",
             "",
             "```bash",
@@ -97,6 +98,25 @@ class Publication:
                 found = arm.difference(baseline, mode, "accuracy")
                 said.append(f"**{arm.name}** against {baseline.name}, asked {where}: {verdict(found)}.")
         return said
+
+    def bases(self) -> list[str]:
+        """The competence of the base models before any training, where cards are at hand."""
+        if not self.cards:
+            return []
+        header = ("base", "works untold", "works when told", "right when it works", "right when it guesses")
+        rows = [
+            (
+                f"`{name}`",
+                f"{card['told']['none']['works']:.1%}",
+                f"{card['told']['truth']['works']:.1%}",
+                f"{card['accuracy']['work']['2']:.2f}",
+                f"{card['accuracy']['guess']['2']:.2f}",
+            )
+            for name, card in self.cards.items()
+        ]
+        samples = next(iter(self.cards.values()))["samples"]
+        said = f"Measured before training on puzzles with two people, {samples} responses a cell."
+        return ["## The base models", "", *markdown_table(header, rows), "", said, ""]
 
     def setting(self) -> str:
         run = self.arms[0].runs[0]
