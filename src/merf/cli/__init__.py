@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "audit": "attack a rulebook before a policy does",
     "tasks": "list the tasks, or show problems of one",
     "methods": "list published methods, or explain one",
+    "claims": "measure what methods are said to achieve",
     "lab": "build and inspect the lab's base models",
 }
 """Command names and what they do. Command `x` is `merf.cli.x:main`, taking the arguments after its name."""

@@ -1,0 +1,139 @@
+"""`merf claims`: measure what methods are said to achieve."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from merf.lab.claims import Case
+
+FOLDER = Path("runs/claims")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train the arms of these claims with several seeds, as many runs at a time as there are cores. Runs that are done
+    are kept, interrupted ones go on where they stopped."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Methods (all their claims) or single claims such as merf-1. Default: all."""
+    seeds: int = 5
+    """How many seeds per arm, counted from 0; those from 1000 upwards are for tuning and never reported."""
+    jobs: int = field(default_factory=lambda: max(os.cpu_count() or 1, 1))
+    out: Path = FOLDER
+
+
+@dataclass(frozen=True)
+class Report:
+    """Judge the claims from the runs at hand; writes claims.md, claims.svg, claims.json, and a page of learning curves
+    beside the runs."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    runs: Path = FOLDER
+    out: Path = Path("docs")
+
+
+@dataclass(frozen=True)
+class List:
+    """List all claims."""
+
+
+Command = (
+    Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[List, tyro.conf.subcommand("list")]
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    match tyro.cli(Command, args=list(arguments), prog="merf claims"):
+        case Run() as command:
+            run(command)
+        case Report() as command:
+            report(command)
+        case List():
+            for case in chosen(()):
+                print(f"{case.name:<18} {case.claim.says} [{' against '.join(reversed(case.claim.arms))}]")
+
+
+def chosen(names: Sequence[str]) -> list[Case]:
+    """The claims that are named; all of them if none is."""
+    import difflib
+
+    from merf.lab.claims import cases_of
+    from merf.methods.registry import load_all
+
+    cases = cases_of(load_all().values())
+    known = {case.name for case in cases} | {case.method.name for case in cases}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "`merf claims list` shows them"
+            raise ValueError(f"there is no claim or method with claims called {name!r}: {hint}")
+    return [case for case in cases if not names or case.name in names or case.method.name in names]
+
+
+def run(command: Run) -> None:
+    from rich.console import Console
+
+    from merf.cli.lab import print_card
+    from merf.cli.live import Watcher
+    from merf.lab.bases import resolve
+    from merf.lab.card import Card
+    from merf.lab.claims import experiment_of, worlds_of
+    from merf.lab.experiment import jobs_of
+    from merf.lab.experiment import run as run_jobs
+
+    if command.seeds > 1000:
+        raise ValueError("seeds from 1000 upwards are for tuning: report fewer")
+    cases, console = chosen(command.names), Console()
+    failed = []
+    for world in worlds_of(cases):
+        print_card(world, Card.load(Path(resolve(f"lab:{world}")) / "card.json"))
+        jobs = jobs_of(experiment_of(world, cases), range(command.seeds), command.out / world)
+        with Watcher(f"claims in {world}", jobs, console) as watcher:
+            failed += run_jobs(jobs, command.jobs, watcher)
+    for job in failed:
+        console.print(f"[bold red]failed:[/] {job.folder}: {job.status.get('reason') or 'see its log.txt'}")
+    if failed:
+        raise RuntimeError(f"{len(failed)} runs failed; run the same command again to retry them")
+    console.print("done; `merf claims report` judges them")
+
+
+def report(command: Report) -> None:
+    from merf.lab.claims import as_numbers, experiment_of, measure, pays, worlds_of
+    from merf.report.forest import write_findings
+    from merf.report.page import write_report
+    from merf.report.runs import ArmRecord, RunRecord
+
+    cases = chosen(command.names)
+    findings = {}
+    steps = set()
+    for world in worlds_of(cases):
+        experiment = experiment_of(world, cases)
+        runs: dict[str, dict[int, RunRecord]] = {}
+        for arm in experiment.arms:
+            folders = sorted((command.runs / world / arm.slug).glob("seed-*"))
+            found = {int(folder.name.split("-")[1]): RunRecord(folder) for folder in folders if folder.is_dir()}
+            runs[arm.name] = {seed: one for seed, one in found.items() if one.state == "done" and seed < 1000}
+        records = [ArmRecord(name, list(found.values())) for name, found in runs.items() if found]
+        if records:
+            write_report(command.runs / f"{world}.html", experiment.title, "Every arm of every claim.", records)
+            steps |= {one.runs[0].config["steps"] for one in records}
+        worth = pays(world)
+        findings.update(
+            {case.name: as_numbers(measure(case, runs, worth)) for case in cases if case.claim.world == world}
+        )
+    setting = f"Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps in the setting of `merf-kk.toml`."
+    again = "merf claims run && merf claims report"
+    write_findings(command.out, [findings[case.name] for case in cases], again, setting)
+    counts: dict[str, int] = {}
+    for one in findings.values():
+        counts[one["outcome"]] = counts.get(one["outcome"], 0) + 1
+    print(f"{command.out / 'claims.md'}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()))

@@ -1,0 +1,177 @@
+"""Measuring what methods are said to achieve.
+
+A claim names a world, some arms and a metric (`merf.methods.registry.Claim`). The arms of all claims about one world
+make one experiment, so an arm that several claims share is trained once per seed. Verdicts come from differences
+paired by seed; only seeds below 1000 are ever reported, and nothing is tuned on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from merf.core.toml import read_toml
+from merf.evaluate.statistics import Interval, paired
+from merf.lab.bases import resolve
+from merf.lab.card import WORTH_IT, Card
+from merf.lab.experiment import SHIPPED, Arm, Experiment
+from merf.methods.registry import Claim, Method
+from merf.report.runs import RunRecord
+
+Outcome = Literal["reproduced", "contradicted", "inconclusive", "no verdict", "not measured"]
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """One claim of one method."""
+
+    method: Method
+    number: int
+    claim: Claim
+
+    @property
+    def name(self) -> str:
+        return f"{self.method.name}-{self.number}"
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return (*self.claim.arms, *([self.claim.control] if self.claim.control else []))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came out: the difference of the claimed arm to its baseline, at the end of training and at equal sampled
+    tokens, and the control arm's difference where there is one."""
+
+    case: Case
+    outcome: Outcome
+    difference: Interval
+    at_equal_tokens: Interval
+    control: Interval | None = None
+    seeds: tuple[int, ...] = ()
+    note: str = ""
+
+
+def cases_of(methods: Iterable[Method]) -> list[Case]:
+    return [Case(one, number, claim) for one in methods for number, claim in enumerate(one.claims, 1)]
+
+
+def experiment_of(world: str, cases: Sequence[Case]) -> Experiment:
+    """All arms that these claims about one world need. The setting is that of the shipped experiment, in which half
+    of every group is told the rules unless a method decides otherwise."""
+    settings = read_toml(SHIPPED / "merf-kk.toml")["options"]
+    claims = [case for case in cases if case.claim.world == world]
+    names = dict.fromkeys(arm for case in claims for arm in case.arms)
+    arms = tuple(Arm(name, {"methods": [name]}) for name in names)
+    return Experiment(f"Claims in {world}", "", {**settings, "model": f"lab:{world}"}, arms)
+
+
+def worlds_of(cases: Sequence[Case]) -> list[str]:
+    return list(dict.fromkeys(case.claim.world for case in cases))
+
+
+def pays(world: str) -> float:
+    """By how much the rewarded behaviour pays in a world: work against guessing, for its base model."""
+    return Card.load(Path(resolve(f"lab:{world}")) / "card.json").pays["2"]
+
+
+def final(run: RunRecord, metric: str) -> float:
+    """A metric such as "accuracy" or "told:pass@8" at the end of training; "bare" unless said otherwise."""
+    mode, _, name = metric.rpartition(":")
+    return run.final(mode or "bare", name)
+
+
+def within(run: RunRecord, metric: str, tokens: float) -> float:
+    """The metric at the last evaluation before which at most `tokens` tokens had been sampled in training."""
+    mode, _, name = metric.rpartition(":")
+    spent = {step["step"] + 1: step["num_tokens"] for step in run.steps}
+    seen = [value for step, value in run.curve(mode or "bare", name) if spent.get(step, 0) <= tokens]
+    return seen[-1] if seen else float("nan")
+
+
+def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float) -> Finding:
+    """Compare the claim's arms over the seeds that all of them finished. `runs` holds finished runs by arm and seed."""
+    claim = case.claim
+    nothing = Interval(math.nan, math.nan, math.nan, 0)
+    seeds = sorted(set.intersection(*(set(runs.get(arm, {})) for arm in case.arms)))
+    if len(seeds) < FEWEST_SEEDS:
+        note = f"{len(seeds)} of at least {FEWEST_SEEDS} seeds"
+        return Finding(case, "not measured", nothing, nothing, None, tuple(seeds), note)
+    first, last = runs[claim.arms[0]], runs[claim.arms[-1]]
+
+    def difference(arm: dict[int, RunRecord]) -> Interval:
+        return paired([final(arm[s], claim.metric) for s in seeds], [final(first[s], claim.metric) for s in seeds])
+
+    ours, theirs = [], []
+    for seed in seeds:
+        budget = min(first[seed].steps[-1]["num_tokens"], last[seed].steps[-1]["num_tokens"])
+        ours.append(within(last[seed], claim.metric, budget))
+        theirs.append(within(first[seed], claim.metric, budget))
+    found = difference(last)
+    control = difference(runs[claim.control]) if claim.control else None
+    outcome, note = verdict(found, claim)
+    if world_pays < WORTH_IT:
+        outcome, note = "no verdict", f"the rewarded behaviour pays only {world_pays:+.2f} for this base"
+    elif control is not None and outcome == "reproduced" and verdict(control, claim)[0] == "reproduced":
+        note = "the control shows it too"
+    return Finding(case, outcome, found, paired(ours, theirs), control, tuple(seeds), note)
+
+
+def verdict(found: Interval, claim: Claim) -> tuple[Outcome, str]:
+    """Reproduced where the 95 % interval lies on the claimed side, contradicted where it lies on the other."""
+    if not math.isfinite(found.low):
+        return "not measured", "no interval"
+    if claim.expect == "=":
+        if -claim.margin <= found.low and found.high <= claim.margin:
+            return "reproduced", ""
+        if found.low > claim.margin or found.high < -claim.margin:
+            return "contradicted", ""
+        return "inconclusive", seeds_needed(found, claim.margin - abs(found.mean))
+    sign = 1 if claim.expect == ">" else -1
+    if min(sign * found.low, sign * found.high) > 0:
+        return "reproduced", ""
+    if max(sign * found.low, sign * found.high) < 0:
+        return "contradicted", ""
+    return "inconclusive", seeds_needed(found, abs(found.mean))
+
+
+def seeds_needed(found: Interval, distance: float) -> str:
+    """How many seeds would shrink the interval's half-width to `distance`, if the spread stays what it is."""
+    half = (found.high - found.low) / 2
+    if distance <= 0 or half <= 0:
+        return ""
+    needed = math.ceil(found.n * (half / distance) ** 2)
+    return f"about {needed} seeds would decide" if needed < 1000 else "an effect of this size is out of reach"
+
+
+def as_numbers(finding: Finding) -> dict[str, Any]:
+    """A finding as plain values."""
+    claim = finding.case.claim
+
+    def plain(interval: Interval | None) -> list[float] | None:
+        if interval is None or not np.isfinite(interval.mean):
+            return None
+        return [round(value, 4) for value in (interval.mean, interval.low, interval.high)]
+
+    return {
+        "claim": finding.case.name,
+        "says": claim.says,
+        "paper": finding.case.method.paper,
+        "world": claim.world,
+        "arms": list(claim.arms),
+        "metric": claim.metric,
+        "expect": claim.expect,
+        "margin": claim.margin,
+        "outcome": finding.outcome,
+        "difference": plain(finding.difference),
+        "at_equal_tokens": plain(finding.at_equal_tokens),
+        "control": plain(finding.control),
+        "seeds": list(finding.seeds),
+        "note": finding.note,
+    }

@@ -1,0 +1,93 @@
+"""Findings on claims as a page, a forest plot and numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from merf.report.published import markdown_table
+from merf.train.records import write_text
+
+COLOURS = {
+    "reproduced": "#009e73",
+    "contradicted": "#d55e00",
+    "inconclusive": "#6f7681",
+    "no verdict": "#6f7681",
+    "not measured": "#c3c8ce",
+}
+MEANING = """\
+A claim is *reproduced* where the 95 % bootstrap interval of the difference, paired by seed, lies wholly on the claimed
+side of zero (for "equal": within the margin), *contradicted* where it lies wholly on the other, else *inconclusive*.
+With few seeds such intervals are a little too narrow. About one claim in forty that is not true comes out as
+reproduced by chance. These are small models in small worlds: a verdict is about the mechanism, not about the size of
+the effect elsewhere."""
+
+
+def write_findings(folder: Path, findings: Sequence[Mapping[str, Any]], command: str, setting: str) -> None:
+    """claims.md, claims.svg and claims.json in `folder`; a finding is what `merf.lab.claims.as_numbers` makes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    measured = [one for one in findings if one["difference"]]
+    write_text(folder / "claims.json", json.dumps({"command": command, "findings": list(findings)}, indent=1) + "\n")
+    lines = ["# Claims", "", "What published methods are said to achieve, measured in [the lab](lab.md).", ""]
+    if measured:
+        draw(folder / "claims.svg", measured)
+        lines += ["![Differences to the baseline with 95 % intervals](claims.svg)", ""]
+    header = ("claim", "arms", "metric", "difference", "at equal tokens", "control", "seeds", "verdict")
+    rows = []
+    for one in findings:
+        arms = f"`{one['arms'][-1]}` {escaped(one['expect'])} `{one['arms'][0]}`"
+        cells = (one[name] and shown(one[name]) for name in ("difference", "at_equal_tokens", "control"))
+        note = f" ({one['note']})" if one["note"] else ""
+        said = f"**{one['claim']}** ({one['paper']}): {one['says']}"
+        rows.append(
+            [said, arms, one["metric"], *(cell or "" for cell in cells), str(len(one["seeds"])), one["outcome"] + note]
+        )
+    lines += [*markdown_table(header, rows), "", MEANING, "", setting, "", "```bash", command, "```", ""]
+    write_text(folder / "claims.md", "\n".join(lines))
+
+
+def escaped(sign: str) -> str:
+    return {">": "&gt;", "<": "&lt;"}.get(sign, sign)
+
+
+def shown(interval: Sequence[float]) -> str:
+    mean, low, high = interval
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def draw(path: Path, findings: Sequence[Mapping[str, Any]]) -> None:
+    """A forest plot. Each row is scaled by its own interval's largest bound where metrics aren't shares."""
+    fixed: Any = {"svg.hashsalt": "merf", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
+    with matplotlib.rc_context(fixed):
+        figure = Figure(figsize=(8.4, 0.9 + 0.34 * len(findings)), layout="constrained")
+        panel = figure.subplots()
+        for row, one in enumerate(reversed(findings)):
+            mean, low, high = (value / scale(one["metric"]) for value in one["difference"])
+            colour = COLOURS[one["outcome"]]
+            if math.isfinite(low):
+                panel.plot([low, high], [row, row], color=colour, linewidth=2)
+            panel.plot([mean], [row], "o", color=colour, markersize=5)
+        panel.axvline(0, color="#1d2126", linewidth=0.8)
+        names = [f"{one['claim']}: {one['metric']} {one['expect']}" for one in reversed(findings)]
+        panel.set_yticks(range(len(findings)), names)
+        panel.set_xlabel("difference to the baseline (shares; lengths in hundreds of tokens)")
+        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.tick_params(axis="y", length=0)
+        handles = [
+            panel.plot([], [], "o-", color=colour, label=outcome)[0]
+            for outcome, colour in COLOURS.items()
+            if any(one["outcome"] == outcome for one in findings)
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def scale(metric: str) -> float:
+    """What a metric's differences are divided by in the plot: lengths are counted in hundreds."""
+    return 100.0 if metric.rpartition(":")[2] == "tokens" else 1.0

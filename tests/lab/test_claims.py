@@ -1,0 +1,141 @@
+"""Claims: which runs they need, and what their numbers allow to say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from merf.evaluate.statistics import Interval
+from merf.lab.claims import as_numbers, cases_of, experiment_of, final, measure, seeds_needed, verdict, within
+from merf.methods.registry import Claim, Method, load_all
+from merf.report.forest import write_findings
+from merf.report.runs import RunRecord
+from merf.train.options import to_dict
+
+
+def claim(expect=">", margin=0.0, control="", metric="accuracy"):
+    return Claim("it helps", "knights", ("base", "better"), metric, expect, margin, control)
+
+
+def case(**how):
+    method = Method("m", "0000.00000", frozenset({"credit"}), lambda recipe: recipe, (claim(**how),))
+    return cases_of([method])[0]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Make runs by arm: three tokens-and-accuracy evaluations per seed."""
+
+    def make(**arms):
+        out = {}
+        for arm, finals in arms.items():
+            out[arm] = {}
+            for seed, value in enumerate(finals):
+                folder = tmp_path / arm / f"seed-{seed}"
+                folder.mkdir(parents=True)
+                rate = 100 if arm == "base" else 200  # tokens per step
+                steps = [{"step": step, "num_tokens": rate * (step + 1)} for step in range(4)]
+                (folder / "metrics.jsonl").write_text("".join(json.dumps(s) + "\n" for s in steps))
+                told = [
+                    {"step": step, "mode": mode, "full": step in (0, 4), "accuracy": value * step / 4, "tokens": 50.0}
+                    for step in (0, 2, 4)
+                    for mode in ("bare", "told")
+                ]
+                (folder / "evaluations.jsonl").write_text("".join(json.dumps(e) + "\n" for e in told))
+                out[arm][seed] = RunRecord(folder)
+        return out
+
+    return make
+
+
+def test_an_arm_that_claims_share_is_trained_once():
+    cases = cases_of(load_all().values())
+    experiment = experiment_of("knights", cases)
+    names = [arm.name for arm in experiment.arms]
+    assert len(names) == len(set(names)) < sum(len(one.arms) for one in cases)
+    assert len({arm.slug for arm in experiment.arms}) == len(names)
+    for arm in experiment.arms:
+        options = experiment.options(arm, 3)
+        assert (options.methods, options.model, options.seed) == ((arm.name,), "lab:knights", 3)
+        assert to_dict(options)["methods"] == [arm.name]
+
+
+def test_every_claim_names_arms_that_compose_in_a_known_world():
+    from merf.lab.build import BASES
+    from merf.lab.worlds import task_for
+    from merf.train.build import build_recipe
+
+    cases = cases_of(load_all().values())
+    assert {one.claim.world for one in cases} <= set(BASES)
+    for arm in experiment_of("knights", cases).arms:
+        options = experiment_of("knights", cases).options(arm, 0)
+        build_recipe(options, task_for(options))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expect", "margin", "outcome"),
+    [
+        (0.01, 0.2, ">", 0.0, "reproduced"),
+        (-0.2, -0.01, ">", 0.0, "contradicted"),
+        (-0.1, 0.2, ">", 0.0, "inconclusive"),
+        (-0.2, -0.01, "<", 0.0, "reproduced"),
+        (0.01, 0.2, "<", 0.0, "contradicted"),
+        (-0.04, 0.04, "=", 0.05, "reproduced"),
+        (-0.04, 0.08, "=", 0.05, "inconclusive"),
+        (0.06, 0.08, "=", 0.05, "contradicted"),
+        (float("nan"), float("nan"), ">", 0.0, "not measured"),
+    ],
+)
+def test_verdicts_follow_from_where_the_interval_lies(low, high, expect, margin, outcome):
+    found = Interval((low + high) / 2, low, high, 5)
+    assert verdict(found, claim(expect, margin))[0] == outcome
+
+
+def test_the_seeds_needed_shrink_the_interval_to_the_effect():
+    # Half-width 0.2 with 4 seeds, effect 0.1: twice as narrow takes four times the seeds.
+    assert seeds_needed(Interval(0.1, -0.1, 0.3, 4), 0.1) == "about 16 seeds would decide"
+    assert seeds_needed(Interval(0.001, -0.1, 0.1, 4), 0.001) == "an effect of this size is out of reach"
+
+
+def test_a_claim_is_measured_on_the_seeds_that_all_arms_share(runs):
+    found = measure(case(), runs(base=[0.4, 0.5, 0.6, 0.1], better=[0.6, 0.7, 0.8]), world_pays=0.5)
+    assert found.outcome == "reproduced"
+    assert found.seeds == (0, 1, 2)
+    assert found.difference.mean == pytest.approx(0.2)
+
+
+def test_at_equal_tokens_the_thriftier_arm_counts_more(runs):
+    made = runs(base=[0.5, 0.5, 0.5], better=[0.6, 0.6, 0.6])
+    one = made["better"][0]
+    assert final(one, "accuracy") == final(one, "told:accuracy") == pytest.approx(0.6)
+    # 400 tokens are two steps of the arm that spends 200 a step: half of its curve.
+    assert within(one, "accuracy", 400) == pytest.approx(0.3)
+    found = measure(case(), made, 0.5)
+    assert found.difference.mean == pytest.approx(0.1)
+    assert found.at_equal_tokens.mean == pytest.approx(0.3 - 0.5)
+
+
+def test_no_verdict_where_the_behaviour_does_not_pay_and_none_from_two_seeds(runs):
+    assert measure(case(), runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8]), 0.1).outcome == "no verdict"
+    assert measure(case(), {"base": {}, "better": {}}, 0.5).outcome == "not measured"
+
+
+def test_a_control_that_shows_the_effect_is_named(runs):
+    made = runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8], odd=[0.7, 0.8, 0.9])
+    found = measure(case(control="odd"), made, 0.5)
+    assert (found.outcome, found.note) == ("reproduced", "the control shows it too")
+
+
+def test_findings_become_a_page_a_plot_and_numbers(runs, tmp_path):
+    good = as_numbers(measure(case(), runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8]), 0.5))
+    missing = as_numbers(measure(case(expect="<"), {"base": {}, "better": {}}, 0.5))
+    write_findings(tmp_path / "docs", [good, missing], "merf claims run", "30 steps.")
+    page = (tmp_path / "docs" / "claims.md").read_text()
+    assert "+0.20 [+0.20, +0.20]" in page
+    assert "reproduced" in page
+    assert "not measured (0 of at least 3 seeds)" in page
+    assert (tmp_path / "docs" / "claims.svg").read_text().count("<svg") == 1
+    stored = json.loads((tmp_path / "docs" / "claims.json").read_text())["findings"]
+    assert stored[0]["difference"] == [0.2, 0.2, 0.2]
+    assert stored[1]["difference"] is None
