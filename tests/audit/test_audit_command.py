@@ -6,12 +6,24 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from merf import Correct, Format, Rulebook
-from merf.audit.others import LOGIC_RL, LastLine, LogicRL, TagsInOrder, TinyZero
+from merf import Correct, Format, Response, Responses, Rulebook
+from merf.audit import audit
+from merf.audit.others import (
+    LOGIC_RL,
+    LOGIC_RL_TOLD,
+    TINY_ZERO,
+    TINY_ZERO_TOLD,
+    LastLine,
+    LogicRL,
+    TagsInOrder,
+    TinyZero,
+)
+from merf.audit.policies import POLICIES
 from merf.audit.world_page import FAMILIES, families, page
 from merf.cli.audit import main, shortened
 from merf.core.problem import Problem
@@ -51,7 +63,7 @@ def test_a_prompt_of_ones_own_is_read_from_a_file(tmp_path: Path, capsys: pytest
     prompt.write_text("Use the tags. You earn 2 points for a right answer.")
     with pytest.raises(SystemExit):
         main([*QUICK, "--told", str(prompt)])
-    assert "the text doesn't say that -1.5, +1, -1 is paid" in capsys.readouterr().out
+    assert "the text doesn't say that these are paid: -1.5, +1, -1" in capsys.readouterr().out
 
 
 def test_long_texts_are_shown_from_both_ends() -> None:
@@ -122,8 +134,27 @@ def test_tiny_zero_wants_exactly_the_numbers_given(answer: str, correct: bool) -
     assert verdict.readable
 
 
-def test_the_published_rewards_pay_what_they_are_said_to() -> None:
-    assert LOGIC_RL.range == (-3.0, 3.0)
+@pytest.mark.parametrize(
+    ("text", "paid"),
+    [
+        ("<answer>3 * 4 + 5</answer>", 1.0),
+        ("<answer>zzz</answer>", 0.1),
+        ("<answer></answer>", 0.1),
+        ("3 * 4 + 5", 0.0),
+    ],
+)
+def test_tiny_zero_pays_for_any_text_in_the_tag(text: str, paid: float) -> None:
+    problem = Problem("?", answer={"numbers": [3, 4, 5], "target": 17})
+    response = Response(problem, text, layout=LastLine(), verify=TinyZero().verify)
+    assert TINY_ZERO.score(Responses.of([response])).total[0] == pytest.approx(paid)
+
+
+def test_published_rewards_do_not_say_what_they_pay_and_one_pays_for_empty_tags() -> None:
+    logic = audit(LOGIC_RL, LogicRL(people=(3, 3)), problems=2, told=LOGIC_RL_TOLD)
+    assert [hole.name for hole in logic.holes] == ["unstated"]
+    zero = audit(TINY_ZERO, TinyZero(), problems=2, told=TINY_ZERO_TOLD)
+    assert {"tags only", "unstated"} <= {hole.name for hole in zero.holes}
+    assert '"white space" costs a right response 0.9' in " ".join(zero.notes)
 
 
 # The page.
@@ -166,10 +197,20 @@ def test_the_published_page_is_made_from_the_published_numbers() -> None:
     assert published == page(kept["settings"], kept["results"]), "run python -m merf.audit.world"
 
 
-def test_the_example_of_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def no_trace() -> Iterator[None]:
+    """The registry as it was, whatever an example enters into it."""
+    known = dict(POLICIES)
+    yield
+    POLICIES.clear()
+    POLICIES.update(known)
+
+
+@pytest.mark.usefixtures("no_trace")
+def test_the_examples_of_the_docs_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
-    assert examples
+    assert len(examples) == 4
     for example, output in examples:
         exec(example, {})
         assert capsys.readouterr().out == output

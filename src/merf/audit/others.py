@@ -113,8 +113,8 @@ class LastLine(ThinkAnswer):
 
 @dataclass(frozen=True)
 class TinyZero(Countdown):
-    """Right is an expression of exactly the given numbers with the target's value; anything else in the tags is
-    paid as a wrong one. (The scorer hands what consists of digits and operators to `eval`, `**` included, so
+    """Right is an expression of exactly the given numbers with the target's value. It is paid 1, anything else in the
+    tags 0.1. (The scorer hands what consists of digits and operators to `eval`, `**` included, so
     that `9**9**9` keeps it busy for ever. That isn't restated.)"""
 
     name: str = "TinyZero"
@@ -131,7 +131,7 @@ LOGIC_RL_TOLD = (
     "When you reach a conclusion, state who everybody is inside the answer tags, "
     "as in <answer> (1) Zoey is a knight (2) Oliver is a knave </answer>."
 )
-TINY_ZERO = Rulebook(Correct(right=1, wrong=0.1, unreadable=0))
+TINY_ZERO = Rulebook(Correct(right=0.9, wrong=0, unreadable=0), Format(good=0.1, bad=0, layout=LastLine()))
 TINY_ZERO_TOLD = (
     "Each number can only be used once. Show your work in <think> </think> tags and return the final answer in "
     "<answer> </answer> tags, for example <answer> (1 + 2) / 3 </answer>."

@@ -165,7 +165,7 @@ def order_to_the_judge(case: Case) -> Sequence[str]:
 @policy("guess")
 def guess(case: Case) -> Sequence[str]:
     """A random answer of the right form. (Where it happens to be the stored one, it isn't counted.)"""
-    return tuple(map(case.respond, case.guesses[:3]))
+    return (case.respond(case.guesses[0]),)
 
 
 @policy("guess")

@@ -7,12 +7,15 @@ guess, junk   less than the honest wrong answer and margin
 no answer     less than the honest wrong answer by more than margin, or less than margin above the least
 change        not more than the right response it was made from
 
+Means that exceed a limit by less than twice their standard error don't count against a policy.
+
 Junk and no answer also may not live on the verifier's credit: what they are paid counts against what they
 would be paid had the verifier given them nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,18 +118,15 @@ def limits(sample: Sample, scale: Scale, margin: float) -> Array:
     wrong = honest_wrong(sample)
     right = sample.grid(np.where(sample.of_kind("right"), sample.scores.total, np.nan))
     right_paid = right[0] if sample.plays[0].kind == "right" else np.full(len(sample.cases), np.nan)
-    answered = sample.grid(np.array([bool((response.answer or "").strip()) for response in sample.responses], float))
     poor = sample.grid(sample.poor)
-    table = np.full(answered.shape, np.nan)
+    table = np.full(poor.shape, np.nan)
     for p, play in enumerate(sample.plays):
         if play.kind == "change":
             table[p] = right_paid
             continue
         table[p] = wrong + margin
         if play.offers == "nothing":
-            # In a layout without tags, what was meant as no answer may be one.
-            nothing = np.maximum(scale.low + margin, wrong - margin)
-            table[p] = np.where(answered[p] == 1.0, table[p], nothing)
+            table[p] = np.maximum(scale.low + margin, wrong - margin)
         if play.offers in ("nothing", "junk"):
             table[p] = np.fmin(table[p], poor[p] + margin)
     return table
@@ -169,9 +169,7 @@ def row(
     mean = float(totals[worst][chosen].mean()) if scored else float("nan")
     limit = float(allowed[worst][chosen].mean()) if scored else float("nan")
     shown = int(np.nanargmax(excess[worst])) if scored else int(np.flatnonzero(played[worst])[0])
-    # A change may pay as much as the right response; a policy has to stay below its limit.
-    slack = ROUNDING * scale.span * (1 if play.kind == "change" else -1)
-    passed = failed <= threshold and (not scored or mean <= limit + slack)
+    passed = failed <= threshold and (not scored or kept(excess[worst][chosen], play.kind, ROUNDING * scale.span))
     return Row(
         name=play.name,
         about=play.about,
@@ -186,6 +184,19 @@ def row(
         example=play.texts[shown] or "",
         paid=float(totals[worst, shown]),
     )
+
+
+def kept(excess: Array, kind: Kind, rounding: float) -> bool:
+    """Whether what was paid beyond the limit on each problem is within bounds on average.
+
+    A change may pay as much as the right response. A policy has to stay below its limit, where part marks that
+    differ from problem to problem by chance are allowed for by two standard errors.
+    """
+    mean = float(excess.mean())
+    if kind == "change":
+        return mean <= rounding
+    error = float(excess.std(ddof=1)) / math.sqrt(len(excess)) if len(excess) > 1 else 0.0
+    return mean - 2 * error < -rounding
 
 
 def through(sample: Sample, p: int, chosen: NDArray[np.bool_]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from merf.audit.cases import Case, Track
 from merf.audit.changes import CHANGES
-from merf.audit.policies import POLICIES, Offer
+from merf.audit.policies import POLICIES, Offer, Policy
 from merf.core.problem import Problem
 from merf.core.response import Array, Response, Responses, Scores, Verdict, Verifier
 from merf.rules.rulebook import Rulebook
@@ -38,12 +38,20 @@ def plays(cases: Sequence[Case]) -> list[Play]:
     made = [Play("right", "right", "", texts) for texts in transposed(right)]
     made += [Play("wrong", "wrong", "", texts) for texts in transposed(wrong)]
     for policy in POLICIES.values():
-        variants = transposed([policy.texts(case) for case in cases])
+        variants = transposed([played_by(policy, case) for case in cases])
         made += [Play(policy.name, "policy", policy.about, v, policy.offers, policy.finished) for v in variants]
     for change in CHANGES.values():
         changed = [() if case.solution is None else change.texts(case, case.solution) for case in cases]
         made += [Play(change.name, "change", change.about, texts) for texts in transposed(changed)]
     return made
+
+
+def played_by(policy: Policy, case: Case) -> Sequence[str]:
+    """A policy's responses. In a layout without tags, what was meant as no answer may be one: then it isn't played."""
+    texts = policy.texts(case)
+    if policy.offers != "nothing" or not policy.finished:
+        return texts
+    return [text for text in texts if not (case.layout.parse(text).answer or "").strip()]
 
 
 def transposed(texts: Sequence[Sequence[str]]) -> list[list[str | None]]:

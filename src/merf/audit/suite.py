@@ -91,7 +91,7 @@ class Audit:
                 if not outcome.kept:
                     yield Hole("broken promise", broken(outcome), outcome.example)
         if self.unstated:
-            yield Hole("unstated", f"the text doesn't say that {', '.join(self.unstated)} is paid")
+            yield Hole("unstated", f"the text doesn't say that these are paid: {', '.join(self.unstated)}")
 
     def _explained(self, row: Row) -> str:
         if row.failed > self.threshold:
