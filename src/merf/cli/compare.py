@@ -63,7 +63,9 @@ def main(arguments: Sequence[str]) -> None:
 
         again = f"merf compare {command.experiment} --seeds {command.seeds} --publish {command.publish}"
         cards = cards_of(experiment)
-        Publication(path.stem, experiment.title, experiment.question, again, arms, cards).write(command.publish)
+        Publication(path.stem, experiment.title, experiment.question, again, arms, cards, experiment.headline).write(
+            command.publish
+        )
         print(f"results: {command.publish / path.stem}.md, .svg and .json")
 
 

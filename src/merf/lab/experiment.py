@@ -56,12 +56,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The first arm is the baseline that others are compared with, unless they say otherwise."""
+    """The first arm is the baseline that others are compared with, unless they say otherwise; `headline` names the
+    arms that matter most."""
 
     title: str
     question: str
     shared: Mapping[str, Any]
     arms: tuple[Arm, ...]
+    headline: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Experiment:
@@ -73,7 +75,11 @@ class Experiment:
         if not arms:
             raise ValueError(f"{path} has no arms: add at least one [[arms]] table with a name")
         experiment = cls(
-            table.get("title", path.stem), table.get("question", ""), table.get("options", {}), tuple(arms)
+            table.get("title", path.stem),
+            table.get("question", ""),
+            table.get("options", {}),
+            tuple(arms),
+            tuple(table.get("headline", ())),
         )
         names = [arm.name for arm in arms]
         for arm in experiment.arms:

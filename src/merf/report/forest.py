@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from merf.report.published import markdown_table
+from merf.report.published import FIXED, markdown_table
 from merf.train.records import write_text
 
 COLOURS = {
@@ -62,9 +62,8 @@ def shown(interval: Sequence[float]) -> str:
 
 
 def draw(path: Path, findings: Sequence[Mapping[str, Any]]) -> None:
-    """A forest plot. Each row is scaled by its own interval's largest bound where metrics aren't shares."""
-    fixed: Any = {"svg.hashsalt": "merf", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
-    with matplotlib.rc_context(fixed):
+    """A forest plot."""
+    with matplotlib.rc_context(FIXED):
         figure = Figure(figsize=(8.4, 0.9 + 0.34 * len(findings)), layout="constrained")
         panel = figure.subplots()
         for row, one in enumerate(reversed(findings)):

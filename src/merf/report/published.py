@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merf.core.toml import read_toml
@@ -26,7 +27,8 @@ from merf.train.records import plain_number, write_text
 
 @dataclass(frozen=True)
 class Publication:
-    """A finished experiment; `cards` are the competence cards of its base models, by name."""
+    """A finished experiment; `cards` are the competence cards of its base models, by name, `headline` the arms that a
+    small second picture shows."""
 
     name: str
     title: str
@@ -34,10 +36,13 @@ class Publication:
     command: str
     arms: Sequence[ArmRecord]
     cards: Mapping[str, Any] = field(default_factory=dict)
+    headline: Sequence[str] = ()
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.draw(folder / f"{self.name}.svg")
+        if self.headline:
+            self.draw_headline(folder / f"{self.name}-headline.svg")
         write_text(folder / f"{self.name}.json", json.dumps(plain_number(self.numbers()), indent=1) + "\n")
         write_text(folder / f"{self.name}.md", self.page())
 
@@ -131,31 +136,54 @@ class Publication:
         )
 
     def draw(self, path: Path) -> None:
-        """Accuracy over training without (solid) and with (dashed) the motivation, a panel per baseline."""
+        """Accuracy over training: a column for every baseline with the arms that are compared with it, asked without
+        the rules in the upper row and with them in the lower."""
         families: dict[str, list[ArmRecord]] = {}
         for arm in self.arms:
             baseline = baseline_of(arm, self.arms)
             families.setdefault((baseline or arm).name, []).append(arm)
-        colour = colours(self.arms)
-        fixed: Any = {"svg.hashsalt": "merf", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
-        with matplotlib.rc_context(fixed):
-            figure = Figure(figsize=(0.6 + 4.2 * len(families), 3.6), layout="constrained")
-            panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
-            for panel, arms in zip(panels, families.values(), strict=True):
-                for arm in arms:
-                    for mode, dash in (("bare", "-"), ("told", "--")):
-                        steps, mean, low, high = mean_and_range([run.curve(mode, "accuracy") for run in arm.runs])
-                        label = arm.name if mode == "bare" else None
-                        panel.plot(steps, mean, dash, color=colour[arm.name], label=label, linewidth=1.8)
-                        if mode == "bare" and len(arm.runs) > 1:
-                            panel.fill_between(steps, low, high, color=colour[arm.name], alpha=0.12, linewidth=0)
-                panel.set_xlabel("training step")
-                panel.set_ylim(0, 1)
-                panel.grid(axis="y", color="#e5e8eb")
-                panel.spines[["top", "right"]].set_visible(False)
-                panel.legend(frameon=False, fontsize=8)
-            panels[0].set_ylabel("accuracy (dashed: rules in the prompt)")
+        with matplotlib.rc_context(FIXED):
+            figure = Figure(figsize=(1.0 + 3.0 * len(families), 6.4), layout="constrained")
+            panels = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
+            for column, arms in enumerate(families.values()):
+                for row, (mode, title) in enumerate((("bare", "without the rules"), ("told", "with the rules"))):
+                    panel = panels[row][column]
+                    plot_accuracy(panel, arms, mode, colours(arms))
+                    panel.set_title(f"asked {title}", fontsize=9, loc="left")
+                panels[0][column].legend(frameon=False, fontsize=7.5, loc="lower right")
+                panels[1][column].set_xlabel("training step")
+            for row in panels:
+                row[0].set_ylabel("accuracy")
             figure.savefig(path, metadata={"Date": None})
+
+    def draw_headline(self, path: Path) -> None:
+        """The arms of the headline, asked both ways, side by side."""
+        arms = [arm for arm in self.arms if arm.name in self.headline]
+        with matplotlib.rc_context(FIXED):
+            figure = Figure(figsize=(7.6, 2.9), layout="constrained")
+            panels = figure.subplots(1, 2, sharey=True)
+            for panel, (mode, title) in zip(panels, (("bare", "without"), ("told", "with")), strict=True):
+                plot_accuracy(panel, arms, mode, colours(arms))
+                panel.set_title(f"asked {title} the rules in the prompt", fontsize=9, loc="left")
+                panel.set_xlabel("training step")
+            panels[0].set_ylabel("accuracy on held-out puzzles")
+            panels[0].legend(frameon=False, loc="lower right")
+            figure.savefig(path, metadata={"Date": None})
+
+
+FIXED: Any = {"svg.hashsalt": "merf", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
+
+
+def plot_accuracy(panel: Axes, arms: Sequence[ArmRecord], mode: str, colour: Mapping[str, str]) -> None:
+    """One line per arm, the mean over seeds, with a band from the lowest to the highest seed."""
+    for arm in arms:
+        steps, mean, low, high = mean_and_range([run.curve(mode, "accuracy") for run in arm.runs])
+        panel.plot(steps, mean, color=colour[arm.name], label=arm.name, linewidth=1.8)
+        if len(arm.runs) > 1 and len(arms) <= 3:
+            panel.fill_between(steps, low, high, color=colour[arm.name], alpha=0.14, linewidth=0)
+    panel.set_ylim(0, 1)
+    panel.grid(axis="y", color="#e5e8eb")
+    panel.spines[["top", "right"]].set_visible(False)
 
 
 def verdict(difference: Interval) -> str:
