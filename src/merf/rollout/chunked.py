@@ -30,8 +30,8 @@ class Chunked:
     def __post_init__(self) -> None:
         if not 0 < self.carry < self.chunk or not 0 <= self.header <= self.chunk - self.carry:
             raise ValueError(
-                f"chunk={self.chunk}, carry={self.carry}, header={self.header}: a chunk has to hold the header, what is "
-                "carried over (at least one token) and something new; raise the length limit, or carry less"
+                f"chunk={self.chunk}, carry={self.carry}, header={self.header}: a chunk has to hold the header, what "
+                "is carried over (at least one token) and something new; raise the length limit, or carry less"
             )
 
     def collect(self, problems: Sequence[Problem], ctx: Context) -> Rollouts:
