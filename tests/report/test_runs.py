@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from merf.evaluate.passk import pass_at_k
 from merf.evaluate.statistics import bootstrap, paired
 from merf.report.live import ArmView, sparkline
-from merf.report.runs import headline, table
+from merf.report.runs import RunRecord, headline, table
 
 
 def test_the_table_states_final_accuracies_differences_and_steps(arms):
     header, rows = table(arms)
     cells = [dict(zip(header, row, strict=True)) for row in rows]
     assert cells[0]["accuracy without motivation"].startswith("0.61")
-    assert cells[1]["difference to the first arm, without"].startswith("0.21")
-    assert cells[0]["difference to the first arm, without"] == ""
-    assert cells[1]["steps to the first arm's final accuracy"] == "2, 2, 2"
+    assert cells[1]["difference to its baseline, without"].startswith("0.21")
+    assert cells[0]["difference to its baseline, without"] == ""
+    assert cells[1]["steps to its baseline's final accuracy"] == "2, 2, 2"
     assert cells[0]["sampled tokens"] == "400"
     assert cells[0]["seconds"] == "12"
 
@@ -79,3 +81,11 @@ def test_a_view_takes_in_every_kind_of_record():
     view.take("warning", {"text": "careful"})
     view.take("status", {"state": "done"})
     assert (view.done, view.evaluations["bare"], view.warnings, view.state) == (4, [0.5], ["careful"], "done")
+
+
+def test_the_average_over_training_is_the_area_under_the_curve(tmp_path):
+    values = {0: 0.0, 2: 0.4, 8: 0.8}
+    lines = [json.dumps({"step": s, "mode": "bare", "accuracy": v}) for s, v in values.items()]
+    (tmp_path / "evaluations.jsonl").write_text("\n".join(lines) + "\n")
+    # (0 + 0.4) / 2 over two steps, (0.4 + 0.8) / 2 over six.
+    assert RunRecord(tmp_path).average("bare", "accuracy") == pytest.approx((0.2 * 2 + 0.6 * 6) / 8)

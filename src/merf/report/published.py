@@ -72,8 +72,8 @@ class Publication:
             "",
             "Accuracies are shares of right answers to held-out problems in the strict layout, sampled at "
             "temperature 1, at the end of training, with the rules in the prompt and without. Brackets are 95 % "
-            "bootstrap intervals "
-            "over seeds; differences are paired by seed.",
+            "bootstrap intervals over seeds; differences are paired by seed. The average over training is the area "
+            "under the learning curve: it tells who learns early.",
             "",
             "## What it shows",
             "",
@@ -100,8 +100,12 @@ class Publication:
             if baseline is None:
                 continue
             for mode, where in (("bare", "without the motivation"), ("told", "with it")):
-                found = arm.difference(baseline, mode, "accuracy")
-                said.append(f"**{arm.name}** against {baseline.name}, asked {where}: {verdict(found)}.")
+                last = verdict(arm.difference(baseline, mode, "accuracy"))
+                early = verdict(arm.difference(baseline, mode, "accuracy", "average"))
+                said.append(
+                    f"**{arm.name}** against {baseline.name}, asked {where}: at the end {last}; averaged over training "
+                    f"{early}."
+                )
         return said
 
     def bases(self) -> list[str]:

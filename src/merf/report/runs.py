@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from scipy.integrate import trapezoid
 
 from merf.core.toml import read_toml
 from merf.evaluate.statistics import Interval, bootstrap, paired
 from merf.train import records
+
+Over = Literal["final", "average"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class RunRecord:
         start = [e for e in self.evaluations if e["mode"] == mode and e["step"] == 0]
         return float(start[0].get(metric, float("nan"))) if start else float("nan")
 
+    def average(self, mode: str, metric: str) -> float:
+        """The metric's mean over training (the area under its curve): high for who learns early."""
+        steps, values = zip(*self.curve(mode, metric), strict=True)
+        return float(trapezoid(values, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else float("nan")
+
     def steps_to(self, mode: str, metric: str, level: float) -> float:
         """The first evaluated step at which the metric reaches `level`; infinite if it never does."""
         return next((float(step) for step, value in self.curve(mode, metric) if value >= level), float("inf"))
@@ -87,10 +96,10 @@ class ArmRecord:
     def final(self, mode: str, metric: str) -> Interval:
         return bootstrap([run.final(mode, metric) for run in self.runs])
 
-    def difference(self, other: ArmRecord, mode: str, metric: str) -> Interval:
-        """Difference to another arm at the end of training, paired by seed."""
-        mine = {run.folder.name: run.final(mode, metric) for run in self.runs}
-        theirs = {run.folder.name: run.final(mode, metric) for run in other.runs}
+    def difference(self, other: ArmRecord, mode: str, metric: str, over: Over = "final") -> Interval:
+        """Difference to another arm at the end of training, or of the averages over training, paired by seed."""
+        mine = {run.folder.name: getattr(run, over)(mode, metric) for run in self.runs}
+        theirs = {run.folder.name: getattr(run, over)(mode, metric) for run in other.runs}
         both = sorted(set(mine) & set(theirs))
         return paired([mine[seed] for seed in both], [theirs[seed] for seed in both])
 
@@ -112,6 +121,7 @@ COLUMNS = (
     "accuracy without motivation",
     "accuracy with motivation",
     "difference to its baseline, without",
+    "the same, averaged over training",
     "pass@k without",
     "steps to its baseline's final accuracy",
     "sampled tokens",
@@ -135,6 +145,7 @@ def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
                 str(arm.final("bare", "accuracy")),
                 str(arm.final("told", "accuracy")),
                 f"{arm.difference(baseline, 'bare', 'accuracy')}" if baseline else "",
+                f"{arm.difference(baseline, 'bare', 'accuracy', 'average')}" if baseline else "",
                 str(arm.final("bare", f"pass@{k}")),
                 ", ".join("never" if value == float("inf") else f"{value:.0f}" for value in reached),
                 f"{bootstrap([run.steps[-1]['num_tokens'] for run in arm.runs]).mean:,.0f}",
