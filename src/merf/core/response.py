@@ -105,6 +105,10 @@ class Likelihood(Protocol):
         """Token ids of plain text, without special tokens."""
         ...
 
+    def decode(self, ids: list[int]) -> str:
+        """The text of a response's token ids, without the end token."""
+        ...
+
     def prompt(self, messages: Messages) -> list[int]:
         """Token ids of a conversation, up to where the response begins."""
         ...
