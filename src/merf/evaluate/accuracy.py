@@ -8,12 +8,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from merf.core.layout import ThinkAnswerConfidence
 from merf.core.problem import Messages, Problem
 from merf.core.recipe import Recipe
-from merf.core.response import Response, Responses, Scores
+from merf.core.response import Array, Response, Responses, Scores
 from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
 from merf.evaluate.passk import pass_at_k, powers_of_two
+from merf.rules.calibration import Calibrated
 
 Mode = Literal["bare", "told"]
 MODES: tuple[Mode, ...] = ("bare", "told")
@@ -60,6 +62,7 @@ def evaluate(
     formatted     share of samples in the required layout
     pass@k        unbiased, for k = 1, 2, 4 … samples
     accuracy/d    accuracy at difficulty d, where problems have one
+    brier         mean squared gap between stated confidence and truth, where the layout asks for a confidence
     """
     sampling = recipe.sampling if temperature is None else replace(recipe.sampling, temperature=temperature)
     rows = [(problem, i) for problem in problems for i in range(samples)]
@@ -88,7 +91,7 @@ def evaluate(
         "accuracy": float(right.mean()),
         "lenient": float(np.mean([r.lenient for r in responses])),
         "formatted": float(np.mean([r.parsed.well_formed for r in responses])),
-        "reward": float(np.nanmean(scores.total)),
+        "reward": known_mean(scores.total),
         "tokens": float(np.mean([r.tokens for r in responses])),
         "cut_off": float(np.mean([not sample.finished for sample, _ in drawn])),
         "standard_error": float(right.mean(1).std(ddof=1) / len(problems) ** 0.5)
@@ -98,8 +101,16 @@ def evaluate(
     for k in powers_of_two(samples):
         metrics[f"pass@{k}"] = pass_at_k(right.sum(1), samples, k)
     for name, values in scores.parts.items():
-        metrics[f"rewards/{name}"] = float(np.nanmean(values))
+        metrics[f"rewards/{name}"] = known_mean(values)
+    if isinstance(task.layout, ThinkAnswerConfidence):
+        metrics["brier"] = -known_mean(Calibrated().score(responses))
     sizes = np.array([problem.meta.get("difficulty", -1) for problem in problems])
     for size in np.unique(sizes[sizes != -1]):
         metrics[f"accuracy/{size}"] = float(right[sizes == size].mean())
     return Evaluation(mode, metrics, prompts, responses, scores)
+
+
+def known_mean(values: Array) -> float:
+    """The mean of the scores there are; NaN if there are none, as for rules that ask the model being trained."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
