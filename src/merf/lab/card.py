@@ -32,11 +32,14 @@ from merf.rules.steps import Steps
 
 SIZES = (2, 3, 4)
 WORTH_IT = 0.25
+RARE = 5
+"""How many times as many responses are drawn where nothing is told: what is counted there is rare."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """Accuracies and shares, measured on held-out puzzles at temperature 1.
+    """Accuracies and shares, measured on held-out puzzles at temperature 1, `samples` responses a cell, and `RARE`
+    times as many for what the model does untold.
 
     accuracy  by style ("work", "guess", both forced by the first words) and number of people
     told      by what the prompt says, on puzzles with two people: accuracy, share that works, share in the layout
@@ -79,8 +82,8 @@ PROBES: dict[str, LevelRule] = {
 }
 
 
-def measure(policy: Policy, samples: int = 200, report: Callable[[str], None] = lambda part: None) -> Card:
-    """Measure a card with `samples` responses per cell (one standard error is at most 0.035 for 200)."""
+def measure(policy: Policy, samples: int = 400, report: Callable[[str], None] = lambda part: None) -> Card:
+    """Measure a card with `samples` responses per cell (one standard error is at most 0.025 for 400)."""
     card = Card(samples=samples)
     for style in ("work", "guess"):
         card.accuracy[style] = {}
@@ -91,7 +94,8 @@ def measure(policy: Policy, samples: int = 200, report: Callable[[str], None] = 
     variants: tuple[Variant, ...] = ("none", "truth", "suboptimal", "adverse", "shuffled", "neutral")
     for variant in variants:
         report(f"told {variant}")
-        found = responses(policy, puzzles(2, 2, samples), variant, paper_rules())
+        many = samples * (1 if variant != "none" else RARE)
+        found = responses(policy, puzzles(2, 2, many), variant, paper_rules())
         card.told[variant] = {
             "accuracy": share(r.verdict.correct is True for r in found),
             "works": share(knights.worked(r.text) for r in found),
