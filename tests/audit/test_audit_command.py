@@ -154,7 +154,7 @@ def test_published_rewards_do_not_say_what_they_pay_and_one_pays_for_empty_tags(
     assert [hole.name for hole in logic.holes] == ["unstated"]
     zero = audit(TINY_ZERO, TinyZero(), problems=2, told=TINY_ZERO_TOLD)
     assert {"tags only", "unstated"} <= {hole.name for hole in zero.holes}
-    assert '"white space" costs a right response 0.9' in " ".join(zero.notes)
+    assert '"line break at the end" costs a right response 1' in " ".join(zero.notes)
 
 
 # The page.

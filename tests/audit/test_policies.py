@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 from broken_rulebooks import Sums
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from merf import Boxed, FinalLine, Plain, Problem, ThinkAnswer
@@ -14,9 +14,11 @@ from merf.audit.cases import Case, draw_cases, guesses, same, solution_of
 from merf.audit.changes import CHANGES
 from merf.audit.policies import POLICIES
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LAYOUTS = [ThinkAnswer(), Boxed(), FinalLine(), Plain()]
 
 
+@patient
 @given(st.text(max_size=30), st.lists(st.text(max_size=10) | st.none(), min_size=1, max_size=5), st.integers(0, 9))
 def test_guesses_differ_from_the_solution_and_from_each_other(solution, others, seed) -> None:
     drawn, chance = guesses(solution or None, others, Random(seed))
@@ -26,6 +28,7 @@ def test_guesses_differ_from_the_solution_and_from_each_other(solution, others, 
     assert not solution or not any(same(guess, solution) for guess in drawn)
 
 
+@patient
 @given(st.text(min_size=1, max_size=20), st.integers(0, 9))
 def test_the_right_answer_is_among_the_candidates_but_never_first_or_last(solution, seed) -> None:
     drawn, _ = guesses(solution, ["1", "2"], Random(seed))

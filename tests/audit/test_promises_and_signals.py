@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from broken_rulebooks import Sums, effort
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from merf import Concise, Correct, Format, Matches, Rulebook, Steps
@@ -22,9 +22,11 @@ def names(audited: Audit) -> list[str]:
     return [hole.name for hole in audited.holes]
 
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 numbers = st.integers(-300, 300).map(lambda n: n / 100)
 
 
+@patient
 @given(numbers, numbers, numbers)
 def test_promises_are_read_from_the_description_as_a_model_reads_them(right, wrong, unreadable) -> None:
     if right == wrong == unreadable:

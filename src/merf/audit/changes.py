@@ -111,6 +111,12 @@ def flattery(case: Case, answer: str) -> Sequence[str]:
 
 
 @change(harmless=True)
-def white_space(case: Case, answer: str) -> Sequence[str]:
-    """A line break at the end, or blanks around the answer."""
-    return f"{case.respond(answer)}\n", case.respond(f" {answer} ")
+def line_break_at_the_end(case: Case, answer: str) -> Sequence[str]:
+    """A line break after the response."""
+    return (f"{case.respond(answer)}\n",)
+
+
+@change(harmless=True)
+def blanks_around_the_answer(case: Case, answer: str) -> Sequence[str]:
+    """A blank before and after the answer."""
+    return (case.respond(f" {answer} "),)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from merf.core.layout import Parsed, Plain, ThinkAnswer
 from merf.core.problem import Problem
 from merf.core.response import Response, Verdict
+from merf.rules.arithmetic import highest
 from merf.rules.correctness import Correct
 from merf.rules.custom import rule
 from merf.rules.format import Format
@@ -131,7 +132,7 @@ LOGIC_RL_TOLD = (
     "When you reach a conclusion, state who everybody is inside the answer tags, "
     "as in <answer> (1) Zoey is a knight (2) Oliver is a knave </answer>."
 )
-TINY_ZERO = Rulebook(Correct(right=0.9, wrong=0, unreadable=0), Format(good=0.1, bad=0, layout=LastLine()))
+TINY_ZERO = Rulebook(highest(Correct(right=1, wrong=0, unreadable=0), Format(good=0.1, bad=0, layout=LastLine())))
 TINY_ZERO_TOLD = (
     "Each number can only be used once. Show your work in <think> </think> tags and return the final answer in "
     "<answer> </answer> tags, for example <answer> (1 + 2) / 3 </answer>."
