@@ -3,7 +3,8 @@
 Mathematics is judged by math-verify in all three. TRL's `accuracy_reward` is called once per group of eight, as
 `GRPOTrainer` calls it; verl's naive manager scores one response after the other, each with a fresh metric, as its
 `math_verify` scorer does (the pattern is written out here; verl itself needs a GPU machine's environment). Ours is a
-rulebook with `Correct`, in worker processes. Contestants take turns, every round brings completions none has seen, and
+rulebook with `Correct`, in worker processes. As in training, a group has a few distinct answers, so that some of them
+occur twice; ours compares those once. Contestants take turns, every round brings completions none has seen, and
 the share of responses on which they agree is reported beside the times.
 
     python benchmarks/scoring.py [--workers 2] [--rounds 5] [--questions 60]
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import tempfile
 import time
@@ -198,6 +200,8 @@ def main() -> None:
     if find_spec("trl") is None:
         raise SystemExit("this compares with TRL: pip install 'merf[trl]'")
 
+    # What math-verify has to say of every text it can't read would cost the others time.
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     before = os.getloadavg()
     kinds = {"whole numbers": whole_number, "formulas": formula}
     math = {name: compare(kind, asked.rounds, asked.questions, asked.workers) for name, kind in kinds.items()}

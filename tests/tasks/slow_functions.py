@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -15,6 +16,12 @@ def double(item: Any) -> Any:
         case "hang":
             while True:
                 pass
+        case "stop and go":
+            # Like a process that others keep from the processor for a while: another one stops it, then lets it go on.
+            subprocess.Popen(["sh", "-c", f"kill -STOP {os.getpid()}; sleep 0.7; kill -CONT {os.getpid()}"]).wait()
+            return "went on"
+        case "wait":
+            signal.pause()
         case "hang in C":
             return 9**9**9
         case "grow":

@@ -204,3 +204,15 @@ def test_a_pool_in_a_worker_keeps_to_the_memory_of_that_worker(monkeypatch: pyte
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
     _limit_memory(100 << 30)
     assert asked == [(1 << 30, 1 << 30)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processor times of other processes")
+def test_time_without_the_processor_does_not_count(pool: KillablePool) -> None:
+    assert pool.seconds < 0.7
+    assert pool.call("stop and go") == "went on"
+
+
+def test_a_call_that_only_waits_is_ended_too(pool: KillablePool) -> None:
+    outcome = pool.call("wait", seconds=0.05)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "time"

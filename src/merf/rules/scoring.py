@@ -48,7 +48,7 @@ def cores() -> int:
 class Scorer:
     """A rulebook with limits.
 
-    seconds   wall-clock limit of the rules for one response. A group may take as long in all before its
+    seconds   limit of the rules for one response, as in `KillablePool`. A group may take as long in all before its
               responses are looked at one by one
     memory    bytes that the rules may use beyond what a worker holds at its start (Linux; None: no limit)
     workers   processes that score at the same time; the results don't depend on how many

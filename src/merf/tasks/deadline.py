@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,9 @@ BOOT = "import sys; sys.path[:] = {path!r}; from merf.tasks.deadline import serv
 START_SECONDS = 120.0
 """How long a worker may take to import its function. Generous: a cold disk and a busy machine add up."""
 
+PATIENCE = 10
+"""How many times the limit a call may take on the clock while it is kept from the processor by other programs."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -62,7 +66,8 @@ class Failure:
 class KillablePool(Generic[In, Out]):
     """Calls `function` in worker processes; one call that hangs or explodes costs only itself.
 
-    seconds   wall-clock limit of one call
+    seconds   limit of one call in processor time, so that a busy machine changes no result; on the clock it may
+              take `PATIENCE` times as long (where the system doesn't tell processor times: wall-clock limit)
     memory    bytes a call may use beyond what the worker holds after `prepare` (Linux; None: no limit)
     workers   most worker processes alive at a time; they are started when first needed
     prepare   called once in every worker before its first call, outside the time limit: slow imports
@@ -193,7 +198,7 @@ class _Worker:
         try:
             self.pipe.send((seconds, messages))
             while len(outcomes) < len(messages):
-                reply = self._receive(seconds)
+                reply = self._answer_within(seconds)
                 if reply is None:
                     self.kill()
                     return [*outcomes, Failure("time", f"took longer than {seconds:g} s")]
@@ -207,6 +212,25 @@ class _Worker:
             self.kill()
             return [*outcomes, Failure("died", f"the worker process ended with status {self.process.returncode}")]
         return outcomes
+
+    def _answer_within(self, seconds: float) -> Any:
+        """The next reply; None if the call has had its time."""
+        spent, began = self._processor_time(), time.monotonic()
+        left = seconds
+        while not self.pipe.poll(left):
+            left = seconds - (self._processor_time() - spent)
+            if left <= 0 or time.monotonic() - began > PATIENCE * seconds:
+                return None
+            left = max(left, 0.01)
+        return self.pipe.recv()
+
+    def _processor_time(self) -> float:
+        """Seconds that the process has been running for so far; the time on the clock where that isn't known."""
+        try:
+            # What clock_getcpuclockid(3) gives for a process, which Python doesn't offer.
+            return time.clock_gettime((~self.process.pid << 3) | 2)
+        except (OSError, OverflowError, AttributeError):
+            return time.monotonic()
 
     def _receive(self, seconds: float) -> Any:
         return self.pipe.recv() if self.pipe.poll(seconds) else None
@@ -277,7 +301,7 @@ def serve(channel: int) -> None:
             # If the parent is gone, nobody else ends a call that hangs. The alarm's default action is to
             # terminate the process, whatever it is doing.
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, seconds + 1.0)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds + 1.0)
             answer = _answer(function, message)
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             try:

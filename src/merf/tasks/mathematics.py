@@ -148,12 +148,25 @@ def judge(gold: str, answer: str) -> Verdict:
         and len({n.replace(",", "") for n in NUMBER.findall(answer)}) > 1
     ):
         return Verdict(correct=False, readable=False, note="several numbers in prose")
+    try:
+        return _compared(gold, answer)
+    except _GivenUp as given_up:
+        # Too slow or too large: the answer's fault, unless the gold answer alone is as bad.
+        blame = None if unusable(gold) else False
+        return Verdict(correct=blame, readable=False, note=f"can't be compared ({given_up})")
+
+
+class _GivenUp(Exception):
+    """A comparison that was cut off; raised, so that it isn't remembered."""
+
+
+@lru_cache(maxsize=8192)
+def _compared(gold: str, answer: str) -> Verdict:
+    """The worker's verdict. The responses of a group often have the same few answers."""
     outcome = _pool().call((gold, answer))
-    if not isinstance(outcome, Failure):
-        return outcome
-    # Too slow or too large: the answer's fault, unless the gold answer alone is as bad.
-    blame = None if unusable(gold) else False
-    return Verdict(correct=blame, readable=False, note=f"can't be compared ({outcome.kind}: {outcome.note})")
+    if isinstance(outcome, Failure):
+        raise _GivenUp(f"{outcome.kind}: {outcome.note}")
+    return outcome
 
 
 def is_text(gold: str) -> bool:
