@@ -28,7 +28,7 @@ from merf.rules.wording import plain
 PROBLEMS = 20
 
 THRESHOLD = 0.05
-"""Share of the reachable range."""
+"""Share of the reachable range: what is worth noticing. In the paper's rulebook it is 0.3 points."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,10 @@ class Audit:
 
     stored    share of problems whose stored answer the task's verifier calls right
     chance    how often a random answer of the right form is the stored one
-    told      what the model is told in place of the description, if anything
-    unstated  numbers that are paid and don't occur in `told`
+    rows      what every policy and every change was paid
+    outcomes  what is promised and what is paid, for every combination of levels that was reached
+    promises  whether the description is what the model is told, so that it can be broken
+    unstated  numbers that are paid and that a prompt written by hand doesn't give
     """
 
     task: str
