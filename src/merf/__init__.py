@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from merf.rules.gates import priority
     from merf.rules.language import NoRepetition, Script
     from merf.rules.length import Brevity, Concise, Overlong
+    from merf.rules.likelihood import Hesitation, ReferenceLikelihood, SelfAligned
     from merf.rules.overlap import Overlap
     from merf.rules.rule import Rule
     from merf.rules.rulebook import Rulebook
@@ -54,6 +55,7 @@ _HOMES = {
     "merf.rules.gates": ("priority",),
     "merf.rules.language": ("NoRepetition", "Script"),
     "merf.rules.length": ("Brevity", "Concise", "Overlong"),
+    "merf.rules.likelihood": ("Hesitation", "ReferenceLikelihood", "SelfAligned"),
     "merf.rules.overlap": ("Overlap",),
     "merf.rules.rule": ("Rule",),
     "merf.rules.rulebook": ("Rulebook",),

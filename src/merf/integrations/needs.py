@@ -20,15 +20,17 @@ from merf.rules.custom import FunctionRule, parameters
 from merf.rules.diversity import DistinctAnswer, Diversity
 from merf.rules.groups import WithinGroup
 from merf.rules.length import Brevity, Overlong
+from merf.rules.likelihood import Hesitation, ReferenceLikelihood, SelfAligned
 from merf.rules.noise import Noisy
 from merf.rules.rule import Rule
 from merf.rules.rulebook import Rulebook
 from merf.rules.schedules import Annealed
 
-Need = Literal["group", "progress", "tokens"]
+Need = Literal["group", "policy", "progress", "tokens"]
 
 NEEDS: dict[Need, str] = {
     "group": "looks at the whole group of responses to a question",
+    "policy": "asks the model being trained",
     "progress": "changes over training",
     "tokens": "counts tokens",
 }
@@ -52,6 +54,8 @@ def needs(rule: Rule) -> set[Need]:
         match piece:
             case WithinGroup() | Diversity() | DistinctAnswer() | Standing() | Solved() | Noisy(per="response"):
                 found.add("group")
+            case ReferenceLikelihood() | SelfAligned() | Hesitation():
+                found.add("policy")
             case Brevity(unit=unit):
                 found |= {"group", "tokens"} if unit == "tokens" else {"group"}
             case FunctionRule(whole_batch=True):
@@ -66,7 +70,9 @@ def needs(rule: Rule) -> set[Need]:
 
 
 def refuse(book: Rulebook, missing: Mapping[Need, str]) -> None:
-    """ValueError, with the remedy that `missing` gives, where a part needs what the host doesn't have."""
+    """ValueError, with the remedy that `missing` gives, where a part needs what the host doesn't have. No host can
+    be asked for its model."""
+    missing = {"policy": "leave it out, or train with merf", **missing}
     if not book.parts:
         raise ValueError("an empty rulebook can't score: give it at least one rule, such as Rulebook(Correct())")
     for part in book:

@@ -43,6 +43,7 @@ from merf.rules.format import Format, JsonFormat, Matches
 from merf.rules.gates import Priority, priority
 from merf.rules.language import NoRepetition, Script
 from merf.rules.length import Brevity, Concise, Overlong
+from merf.rules.likelihood import Hesitation, ReferenceLikelihood, SelfAligned
 from merf.rules.overlap import Overlap
 from merf.rules.rule import LevelRule, Operation, Rule
 from merf.rules.schedules import SCHEDULES
@@ -58,6 +59,7 @@ RULES: dict[str, type[Rule]] = {
     for kind in (
         *(Correct, SaysWhetherRight, Calibrated, Format, JsonFormat, Matches, Concise, Overlong, Brevity, Steps),
         *(FreshSteps, NoRepetition, Script, Overlap, Diversity, DistinctAnswer, Similar),
+        *(ReferenceLikelihood, SelfAligned, Hesitation),
     )
 }
 SIDE_BY_SIDE: dict[str, type[Several]] = {kind.key: kind for kind in (Sum, Lowest, Highest)}

@@ -209,6 +209,28 @@ RULE_ENTRIES: dict[str, tuple[Entry, ...]] = {
             scored=False,
         ),
     ),
+    "What the model itself finds likely": (
+        Entry(
+            'ReferenceLikelihood(of="mean")',
+            "1/L Σ π(y*_t | x, z, y*_<t), y* the reference answer, z the response up to its own",
+            "RLPR, VeriFree and their family, by `of`; with `reasoning=False` straight after the question, with "
+            '`model="reference"` by the model before training. These three rules need the model, so they score in '
+            "training only.",
+            scored=False,
+        ),
+        Entry(
+            "SelfAligned()",
+            "clip(1 − ppl(a | q) / ppl(a), −1, 1)",
+            "SAR is `Correct(1, 0, 0) + 0.2 * SelfAligned()`. Alone it collapses to short guesses.",
+            scored=False,
+        ),
+        Entry(
+            "Hesitation()",
+            "max(0, H_think − tolerance · H_answer), H mean entropies of the policy's tokens",
+            "PEAR is `Correct(1, 0, 0) * (1 - Hesitation())`. The mean is over tokens: filler lowers it.",
+            scored=False,
+        ),
+    ),
     "Differing from the group": (
         Entry("Diversity(n=2)", "share of the response's distinct n-grams that no other member of its group has"),
         Entry("DistinctAnswer()", "share of the other readable answers of the group that differ from this one"),
@@ -532,7 +554,8 @@ def parameters(kind: type[Rule]) -> str:
     said = []
     for entry in fields(kind):  # type: ignore[arg-type]
         default = getattr(entry.default, "name", entry.default)
-        text = plain(default) if isinstance(default, int | float) else repr(default).replace("'", '"')
+        number = isinstance(default, int | float) and not isinstance(default, bool)
+        text = plain(default) if number else repr(default).replace("'", '"')
         said.append(f"`{entry.name}`" if entry.default is MISSING else f"`{entry.name} = {text}`")
     return ", ".join(said) or "none"
 

@@ -150,20 +150,21 @@ class ReferenceLikelihood(Rule):
         who = "the model before training" if self.model == "reference" else "the model"
         where = "after the reasoning" if self.reasoning else "right after the question"
         least = plain(self.range[0])
+        bounded = "log" in self.of
         if style == "terse":
-            return f"{self.of} likelihood of the reference answer {where} to {who}, at least {least}"
+            return f"{self.of} likelihood of the reference answer {where} to {who}{f', at least {least}' * bounded}"
         if style == "story":
             return f"the likelier {who} finds the reference answer {where}, the more is earned, from {least} points up"
+        missing = ""
         if self.reasoning:
-            where = "in the place of the response's own final answer"
-            missing = f", {least} where there is no such answer"
+            where, missing = "in the place of the response's own final answer", f"; {least} if there is no such answer"
         else:
-            where, missing = "right after the question, without any reasoning", ""
+            where = "right after the question, without any reasoning"
+        bound = f", no less than {least}" if bounded else ""
         return pick(
             wording,
-            f"{MEANS[self.of]} that {who} gives the tokens of the reference answer {where}, at least {least}{missing}",
-            f"for the reference answer {where}, {MEANS[self.of]} of its tokens according to {who}; no less than "
-            f"{least}{missing}",
+            f"{MEANS[self.of]} that {who} gives the tokens of the reference answer {where}{bound}{missing}",
+            f"for the reference answer {where}, {MEANS[self.of]} of its tokens according to {who}{bound}{missing}",
         )
 
 
