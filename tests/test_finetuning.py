@@ -51,6 +51,16 @@ def test_a_finished_run_is_returned_and_other_options_or_rules_are_refused(model
         again(Rulebook(Correct(right=3), Format()))
 
 
+def test_a_run_whose_method_changes_the_rules_is_found_again(model, tmp_path):
+    def again(method):
+        return finetune(model=model, out=tmp_path / "run", quiet=True, methods=[method], **SMALL)
+
+    again("dapo")
+    assert again("dapo").state == "done"
+    with pytest.raises(ValueError, match="holds a run with other options or rules"):
+        again("dapo:band=0.5")
+
+
 def test_unknown_options_are_named_before_anything_runs(model, tmp_path):
     with pytest.raises(ValueError, match="did you mean steps"):
         finetune(model=model, out=tmp_path / "run", step=3)

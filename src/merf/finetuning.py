@@ -33,7 +33,7 @@ def finetune(
     from merf.lab.worlds import task_for
     from merf.report.live import watching
     from merf.report.runs import RunRecord
-    from merf.train.build import build_rulebook
+    from merf.train.build import build_recipe, build_rulebook
     from merf.train.options import from_dict, to_dict
     from merf.train.start import start
 
@@ -43,7 +43,8 @@ def finetune(
     book = rulebook or build_rulebook(settings, made)
     record = RunRecord(Path(out))
     if (record.folder / "rulebook.txt").exists():
-        if record.config != to_dict(settings) or (record.folder / "rulebook.txt").read_text() != book.describe():
+        paid = build_recipe(settings, made, book).rulebook.describe()
+        if record.config != to_dict(settings) or (record.folder / "rulebook.txt").read_text() != paid:
             raise ValueError(f"{out} holds a run with other options or rules: give another `out`, or remove it")
         if record.state == "done":
             return record

@@ -554,8 +554,10 @@ def parameters(kind: type[Rule]) -> str:
     said = []
     for entry in fields(kind):  # type: ignore[arg-type]
         default = getattr(entry.default, "name", entry.default)
-        number = isinstance(default, int | float) and not isinstance(default, bool)
-        text = plain(default) if number else repr(default).replace("'", '"')
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            text = plain(default)
+        else:
+            text = repr(default).replace("'", '"')
         said.append(f"`{entry.name}`" if entry.default is MISSING else f"`{entry.name} = {text}`")
     return ", ".join(said) or "none"
 
