@@ -169,12 +169,14 @@ class Scores:
 
     `total[i]` is what response i is paid, `parts` what each rule contributed to it, `notes[i]` what
     went wrong with it, if anything. `tokens` [N, T] is a reward per token, where a judge gives one.
+    `right` [N] is 1 for right answers and 0 for others, whatever they are paid; only judges are told it.
     """
 
     total: Array
     parts: dict[str, Array]
     notes: list[str]
     tokens: Any = None
+    right: Array | None = None
 
     @property
     def failed(self) -> int:

@@ -186,16 +186,24 @@ class Policy:
     ) -> list[Tensor]:
         """The same as tensors, under this policy or any `model` of its shape."""
         out: list[Tensor] = [torch.empty(0)] * len(responses)
-        filled = [i for i, response in enumerate(responses) if response]
         with self.evaluating():
-            for rows in self._cut([prompts[i] for i in filled], [responses[i] for i in filled]):
-                picked = [filled[i] for i in rows]
-                mine = [responses[i] for i in picked]
-                own = self._present(mine)
-                values, _ = self._score(model or self.model, [prompts[i] for i in picked], mine, own)
-                for i, row, mask in zip(picked, values, own, strict=True):
+            for rows, values, own in self.scored(prompts, responses, model):
+                for i, row, mask in zip(rows, values, own, strict=True):
                     out[i] = row[mask]
         return out
+
+    def scored(
+        self, prompts: Sequence[list[int]], responses: Sequence[list[int]], model: Any = None
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Micro-batches of the responses that aren't empty: row numbers, log-probs [n, T], and [n, T] where these are
+        of tokens. With gradient, unless that is off."""
+        filled = [i for i, response in enumerate(responses) if response]
+        for rows in self._cut([prompts[i] for i in filled], [responses[i] for i in filled]):
+            picked = [filled[i] for i in rows]
+            mine = [responses[i] for i in picked]
+            own = self._present(mine)
+            values, _ = self._score(model or self.model, [prompts[i] for i in picked], mine, own)
+            yield picked, values, own
 
     def _present(self, responses: Sequence[list[int]]) -> Tensor:
         """[n, T], True on tokens and False on padding."""

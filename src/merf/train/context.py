@@ -18,6 +18,7 @@ from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
 from merf.policy.policy import Encoded, Policy, pad_rows
 from merf.rollout.played import play
+from merf.rules.conditions import right_answers
 from merf.tasks.environment import PlayedTask, is_played
 from merf.train.learner import TrainingStopped
 from merf.train.parallel import World
@@ -144,7 +145,8 @@ class StepContext:
 
     def score(self, rollouts: Rollouts) -> Scores:
         """The rulebook's scores, then what the judges make of them; too many failed verifiers stop the run."""
-        scores = self.recipe.rulebook.score(self.responses(rollouts))
+        responses = self.responses(rollouts)
+        scores = self.recipe.rulebook.score(responses)
         share = scores.failed / max(len(scores.total), 1)
         if share > self.recipe.failures:
             first = next(note for note, total in zip(scores.notes, scores.total, strict=True) if np.isnan(total))
@@ -152,6 +154,8 @@ class StepContext:
                 f"{scores.failed} of {len(scores.total)} responses got no reward because their verifier failed "
                 f"(first: {first or 'no note'}). Fix the verifier, or allow more with `failures`."
             )
+        if self.recipe.judges:
+            scores = replace(scores, right=right_answers(responses))
         for judge in self.recipe.judges:
             scores = judge.judge(rollouts, scores, self.policy)
         return scores
