@@ -67,7 +67,7 @@ def test_its_gradient_is_that_of_the_cross_entropy(step, monkeypatch):
     monkeypatch.setattr(judge.optimizer, "step", lambda: None)
     monkeypatch.setattr(judge.optimizer, "zero_grad", lambda **how: None)
     facts = judge.update(rollouts, scores)
-    assert facts["judge/loss"] == pytest.approx(float(loss), rel=1e-4)
+    assert facts["judge/loss"] == pytest.approx(float(loss.detach()), rel=1e-4)
     for ours, theirs in zip(judge.model.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
 

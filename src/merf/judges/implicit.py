@@ -66,7 +66,8 @@ class ImplicitRewards:
         gradients is the loss's, so the segments of an attempt need not share a pass."""
         rows = np.flatnonzero(rollouts.trajectory >= 0)
         responses = [rollouts.tokens[i, : int(rollouts.lengths[i])].tolist() for i in rows]
-        for part, logprobs, _ in self._policy.scored([rollouts.learning[i] for i in rows], responses, self.model):
+        learning = [rollouts.learning[int(i)] for i in rows]
+        for part, logprobs, _ in self._policy.scored(learning, responses, self.model):
             picked = rows[part]
             weights = logprobs.new_tensor(slope[rollouts.trajectory[picked]])[:, None]
             counted = rollouts.mask[picked, : logprobs.shape[1]]

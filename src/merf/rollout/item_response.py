@@ -41,5 +41,9 @@ class ItemResponse:
         """Least squares over the distinct rates, accuracies at equal rates averaged."""
         distinct, place = np.unique(np.asarray(rates, np.float64), return_inverse=True)
         mean = np.bincount(place, weights=accuracies) / np.bincount(place)
-        found = least_squares(lambda x: cls(*x)(distinct) - mean, START, bounds=(LOW, HIGH))
+
+        def gap(constants: Array) -> Array:
+            return cls(*constants)(distinct) - mean
+
+        found = least_squares(gap, START, bounds=(LOW, HIGH))
         return cls(*map(float, found.x))
