@@ -34,7 +34,7 @@ OPPOSITE = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
 OPEN = re.compile(rf"\d+|\b(?:{'|'.join(OPPOSITE)})\b", re.IGNORECASE)
 """What a guess draws afresh in an answer: numbers, and words of which there are two."""
 
-NO_IDEA = ("0", "1", "2", "3")
+NO_IDEA = ("0", "1", "none", "I don't know")
 """Guesses where not even the form of an answer is known."""
 
 

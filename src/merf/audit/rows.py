@@ -7,7 +7,7 @@ guess, junk   less than the honest wrong answer and margin
 no answer     less than the honest wrong answer by more than margin, or less than margin above the least
 change        not more than the right response it was made from
 
-Means that exceed a limit by less than twice their standard error don't count against a policy.
+The part marks of guesses differ by chance: what exceeds a limit by less than twice its standard error doesn't count.
 
 Junk and no answer also may not live on the verifier's credit: what they are paid counts against what they
 would be paid had the verifier given them nothing.
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merf.audit.policies import Offer
-from merf.audit.sample import Kind, Sample
+from merf.audit.sample import Kind, Play, Sample
 from merf.core.response import Array
 from merf.rules.rulebook import Rulebook
 
@@ -169,7 +169,7 @@ def row(
     mean = float(totals[worst][chosen].mean()) if scored else float("nan")
     limit = float(allowed[worst][chosen].mean()) if scored else float("nan")
     shown = int(np.nanargmax(excess[worst])) if scored else int(np.flatnonzero(played[worst])[0])
-    passed = failed <= threshold and (not scored or kept(excess[worst][chosen], play.kind, ROUNDING * scale.span))
+    passed = failed <= threshold and (not scored or kept(excess[worst][chosen], play, ROUNDING * scale.span))
     return Row(
         name=play.name,
         about=play.about,
@@ -186,16 +186,17 @@ def row(
     )
 
 
-def kept(excess: Array, kind: Kind, rounding: float) -> bool:
+def kept(excess: Array, play: Play, rounding: float) -> bool:
     """Whether what was paid beyond the limit on each problem is within bounds on average.
 
-    A change may pay as much as the right response. A policy has to stay below its limit, where part marks that
-    differ from problem to problem by chance are allowed for by two standard errors.
+    A change may pay as much as the right response. A policy has to stay below its limit, where for guesses, whose
+    part marks differ from problem to problem by chance, two standard errors are allowed for.
     """
     mean = float(excess.mean())
-    if kind == "change":
+    if play.kind == "change":
         return mean <= rounding
-    error = float(excess.std(ddof=1)) / math.sqrt(len(excess)) if len(excess) > 1 else 0.0
+    guessed = play.offers == "guess" and len(excess) > 1
+    error = float(excess.std(ddof=1)) / math.sqrt(len(excess)) if guessed else 0.0
     return mean - 2 * error < -rounding
 
 

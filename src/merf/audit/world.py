@@ -1,6 +1,6 @@
 """The audit of rewards that people train with.
 
-    python -m merf.audit.world                # everything, some twenty minutes; goes on where it was stopped
+    python -m merf.audit.world                # everything, some ten minutes; goes on where it was stopped
     python -m merf.audit.world dice TinyZero  # these only
     python -m merf.audit.world --fresh        # all over again
 

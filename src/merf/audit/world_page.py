@@ -10,7 +10,7 @@ from merf.audit.policies import POLICIES
 
 FAMILIES: dict[str, str] = {
     "its own answer": "The answer stored with the problem isn't paid, or isn't a text that could be.",
-    "no answer, junk": "Something is paid for no answer, or for a text that nobody could take for one.",
+    "junk": "Something is paid for no answer, or for a text that nobody could take for one.",
     "wrong answers": "A guess that isn't the stored answer is paid more than a wrong answer.",
     "lists": "Candidates are listed, the right one somewhere among them, and that is paid more than a wrong answer.",
     "changes": "A right response is paid more after a change that makes it no better.",
@@ -35,7 +35,7 @@ def family(hole: Mapping[str, Any]) -> str:
             return "changes"
         if name in LISTS:
             return "lists"
-        return "wrong answers" if POLICIES[name].offers == "guess" else "no answer, junk"
+        return "wrong answers" if POLICIES[name].offers == "guess" else "junk"
     return {
         "stored answer": "its own answer",
         "unstated": "unsaid",
@@ -150,10 +150,18 @@ def chapter(name: str, audits: Mapping[str, Any]) -> list[str]:
 
 
 def own(audits: Mapping[str, Any]) -> list[str]:
-    rows = [[f"`{name}`", hole["name"], hole["about"]] for name, found in audits.items() for hole in found["holes"]]
+    rows = []
+    for name, found in audits.items():
+        if held := found["holes"]:
+            more = f" (and {len(held) - 1} more)" if len(held) > 1 else ""
+            rows.append([f"`{name}`", ", ".join(families(found)), held[0]["about"] + more])
     if not rows:
         return ["None was found."]
-    return table(["task", "hole", "found"], rows)
+    return [
+        "Where no answer is stored with the problems, or only an example of one, there is none to check with.",
+        "",
+        *table(["task", "hole", "found"], rows),
+    ]
 
 
 def everything(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
