@@ -14,7 +14,9 @@ from merf.core.progress import Progress
 from merf.judges.implicit import ImplicitRewards
 from merf.methods.prime import ProcessAndOutcome
 from merf.train.context import StepContext
+from merf.train.loop import train
 from merf.train.parallel import World
+from merf.train.run import Run
 from tests.methods.conftest import Evens
 
 
@@ -129,6 +131,23 @@ def test_two_steps(trained):
     steps = trained("prime")
     assert steps[0]["judge/loss"] == pytest.approx(np.log(2), abs=1e-6)
     assert steps[1]["judge/loss"] != steps[0]["judge/loss"]
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(policy, recipe_of, tmp_path):
+    class Cut(Run):
+        def before_step(self, progress, ctx):
+            self.interrupted = self.interrupted or progress.step == 1
+
+    def finish(folder, run=Run):
+        model = copy.deepcopy(policy)
+        recipe = recipe_of("prime", steps=3)
+        train(recipe, model, run(folder))
+        return [*model.model.parameters(), *recipe.judges[0].model.parameters()]
+
+    straight = finish(tmp_path / "straight")
+    finish(tmp_path / "broken", Cut)
+    resumed = finish(tmp_path / "broken")
+    assert all(torch.equal(a, b) for a, b in zip(straight, resumed, strict=True))
 
 
 def test_what_can_not_work_is_refused(recipe_of, step):

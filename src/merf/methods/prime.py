@@ -1,10 +1,10 @@
 """PRIME: learn from outcomes what each token is worth, and pay it on top of the outcome.
 
-Cui et al., "Process Reinforcement through Implicit Rewards", arXiv 2502.01456, equations 3 to 5.
+Cui et al., "Process Reinforcement through Implicit Rewards", arXiv 2502.01456.
 
 A language model that is trained to tell right responses from wrong by its log-ratio to a reference is also a model
-of how much every token contributes. It is trained along with the policy, on the same responses, so it can't be
-outrun, and needs no labels for steps.
+of how much every token contributes. It is trained along with the policy, on the same responses, so it keeps up with
+it, and needs no labels for steps.
 
     r_φ(y_t) = β log π_φ(y_t | y_<t)/π_ref(y_t | y_<t)        L_φ = cross-entropy of σ(Σ_t r_φ(y_t)) and right or wrong
     A_t = Σ_{s≥t} [r_φ(y_s) − mean of the others' mean r_φ] + [r − mean of the others' r]
@@ -53,7 +53,9 @@ class ProcessAndOutcome:
         return advantages
 
 
-CLAIM = Claim("fewer steps to the same accuracy than outcomes alone", "knights", ("grpo", "prime"), "accuracy", ">")
+CLAIM = Claim(
+    "more accurate after as many steps than with outcomes alone", "knights", ("grpo", "prime"), "accuracy", ">"
+)
 
 
 @method("prime", paper="2502.01456", seams=["judges", "credit"], claims=[CLAIM])

@@ -10,8 +10,9 @@ starts where that curve crosses one half. What was given away is learned a littl
     f(p) = b + (1 − b)/(1 + exp(−k (p + μ)))        p' = f⁻¹(1/2), cut to [0, 1]        first p = (|y| − 1)/|y|
     L = L_GRPO(o | x, hint) − γ E[log π(hint | x)]
 
-Reconstructed: the hint is the beginning of the response's reasoning, and a solution of one sentence is cut between
-words. Left out: starting from the rate found when a problem was last seen, and the KL to the old policy.
+The paper puts the hint after the problem; here the response's reasoning begins with it, which is what the second
+term of L makes likely. A solution of one sentence is cut between words. Left out: starting from the rate found when a
+problem was last seen, and the KL to the old policy.
 """
 
 from __future__ import annotations
