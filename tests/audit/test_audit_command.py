@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from merf import Correct, Format, Response, Responses, Rulebook
-from merf.audit import audit
+from merf.audit import audit, world
 from merf.audit.others import (
     LOGIC_RL,
     LOGIC_RL_TOLD,
@@ -27,6 +27,7 @@ from merf.audit.policies import POLICIES
 from merf.audit.world_page import FAMILIES, families, page
 from merf.cli.audit import main, shortened
 from merf.core.problem import Problem
+from merf.tasks.gym import scoring
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["-n", "2", "--set", "people=[2, 2]"]
@@ -188,6 +189,24 @@ def test_the_page_has_the_summary_first_then_the_holes_then_everything() -> None
     assert "| `dice` | junk | ok |" in text
     assert "| `countdown` |  | ok |" in text
     assert "None was found." in text
+
+
+def test_the_world_is_audited_into_numbers_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring(), "seconds", scoring().seconds)  # what `main` sets goes away with the test
+    world.main(["TinyZero", "--out", str(tmp_path)])
+    kept = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert list(kept["results"]) == ["published rewards/TinyZero"]
+    assert kept["settings"]["problems"] == world.PROBLEMS
+    assert (tmp_path / "audit.md").read_text(encoding="utf-8") == page(kept["settings"], kept["results"])
+    world.main(["Logic-RL", "--out", str(tmp_path)])
+    kept = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert list(kept["results"]) == ["published rewards/Logic-RL", "published rewards/TinyZero"]
+
+
+def test_an_unknown_reward_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        world.main(["dicee"])
+    assert "nothing here is called dicee" in capsys.readouterr().err
 
 
 def test_the_published_page_is_made_from_the_published_numbers() -> None:
