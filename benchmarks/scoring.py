@@ -5,7 +5,8 @@ Mathematics is judged by math-verify in all three. TRL's `accuracy_reward` is ca
 `math_verify` scorer does (the pattern is written out here; verl itself needs a GPU machine's environment). Ours is a
 rulebook with `Correct`, in worker processes. As in training, a group has a few distinct answers, so that some of them
 occur twice; ours compares those once. Contestants take turns, every round brings completions none has seen, and
-the share of responses on which they agree is reported beside the times.
+the share of responses on which they agree is reported beside the times. Processor time, summed over all processes, is
+reported as well: it means something on a busy machine too.
 
     python benchmarks/scoring.py [--workers 2] [--rounds 5] [--questions 60]
 """
@@ -130,8 +131,16 @@ def responses(golds: list[str], texts: list[str]) -> Responses:
     return Responses.of(items, [i // GROUP for i in range(len(items))])
 
 
+def processor_time() -> float:
+    """Seconds of processor time of this process and its children so far (Linux)."""
+    children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    # What clock_getcpuclockid(3) gives for a process, which Python doesn't offer.
+    return time.process_time() + sum(time.clock_gettime((~int(pid) << 3) | 2) for pid in children.split())
+
+
 def compare(kind: Callable[[Random], Question], rounds: int, questions: int, workers: int) -> dict[str, Any]:
-    """Responses per minute of each contestant in each round, and how often they agree with ours."""
+    """Of each contestant in each round: responses per minute and milliseconds of processor time per response; and
+    how often the others agree with ours."""
     with Scorer(MATH, workers=1) as alone, Scorer(MATH, workers=workers) as several:
         contestants: dict[str, Callable[[list[str], list[str]], list[float | None]]] = {
             "TRL": by_trl,
@@ -140,25 +149,28 @@ def compare(kind: Callable[[Random], Question], rounds: int, questions: int, wor
             f"ours, {workers} workers": lambda golds, texts: paid(several, golds, texts),
         }
         rates: dict[str, list[float]] = {name: [] for name in contestants}
+        spent: dict[str, list[float]] = {name: [] for name in contestants}
         agreed: dict[str, list[bool]] = {name: [] for name in contestants}
         for round_ in range(-1, rounds):
             # The first round warms everything up. Ours would otherwise meet in the second turn what it cached in the
             # first, so the two of ours get texts of their own from the same source.
-            rng = Random(round_)
+            rng = Random(f"round {round_}")  # numbers won't do: -1 and 1 are the same seed
             same = completions(questions, kind, rng)
             other = completions(questions, kind, rng)
             order = [*contestants][round_ % len(contestants) :] + [*contestants][: round_ % len(contestants)]
             found = {}
             for name in order:
                 golds, texts = other if name == "ours, 1 worker" else same
-                began = time.perf_counter()
+                began, used = time.perf_counter(), processor_time()
                 found[name] = contestants[name](golds, texts)
                 rates[name].append(60 * len(texts) / (time.perf_counter() - began))
+                spent[name].append(1000 * (processor_time() - used) / len(texts))
             ours = found[f"ours, {workers} workers"]
             for name in ("TRL", "verl's pattern"):
                 agreed[name] += [a == b for a, b in zip(found[name], ours, strict=True)]
     return {
         "per minute": {name: values[1:] for name, values in rates.items()},
+        "processor ms": {name: values[1:] for name, values in spent.items()},
         "agreement": {name: float(np.mean(values)) for name, values in agreed.items() if values},
     }
 
@@ -218,9 +230,11 @@ def main() -> None:
                 ratios[kind][name] = [a / b for a, b in zip(ours, values, strict=True)]
                 ratio = spread(ratios[kind][name], 1)
             agreement = f"{found['agreement'][name]:.1%}" if name in found["agreement"] else ""
-            rows.append([f"{kind}: {name}", f"{median(values):,.0f}", ratio, agreement])
-    rows += [[f"text rules: {name}", f"{median(values):,.0f}", "", ""] for name, values in text.items()]
-    show("Responses scored", ["", "per minute", "ours is so many times faster", "same verdict"], rows)
+            used = f"{median(found['processor ms'][name]):.2f}"
+            rows.append([f"{kind}: {name}", f"{median(values):,.0f}", ratio, used, agreement])
+    rows += [[f"text rules: {name}", f"{median(values):,.0f}", "", "", ""] for name, values in text.items()]
+    header = ["", "per minute", "ours is so many times faster", "processor ms per response", "same verdict"]
+    show("Responses scored", header, rows)
     publish(
         "scoring",
         {

@@ -15,6 +15,7 @@ import itertools
 import os
 import re
 import unicodedata
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
@@ -59,6 +60,11 @@ TEXT = re.compile(r"\\(?:text|mathrm|mbox|operatorname)\s*\{[^{}]*\}")
 WORD = re.compile(r"[a-zA-Z]{2,}")
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 WHOLE = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+|[+-]?\d{1,18}")
+SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?![a-zA-Z])|(?<!\\)\\[,;:! ]")
+SPACE = re.compile(r"(?<=[^\w\s,])\s+|\s+(?=[^\w\s])")
+RATIO = re.compile(r"([+-]?)(?:(\d{1,18})/(\d{1,18})|\\frac\{(\d{1,18})\}\{(\d{1,18})\})")
+MEMBER = r"[+-]?(?:0|[1-9]\d{0,17})"
+LISTED = re.compile(rf"(\(|\[|\\{{)({MEMBER}(?:,{MEMBER})+)(\)|\]|\\}})")
 
 EXPLOSIVE = (
     (re.compile(r"\d{401}"), "a number of more than 400 digits"),
@@ -89,6 +95,33 @@ def plain(text: str) -> str:
     """The text as it is compared literally: compatibility forms, case, white space and a final stop removed."""
     text = unicodedata.normalize("NFKC", text).translate(UNICODE).replace("**", "").strip().strip("$").strip()
     return re.sub(r"\s+", " ", text).removesuffix(".").casefold()
+
+
+def typeset(text: str) -> str:
+    """The text without what LaTeX does for the eye only: sizes, thin spaces, spaces beside signs. (A space after a
+    comma tells a list from a long number, except in brackets.)"""
+    text = SPACE.sub("", SIZES.sub(" ", text).replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac")).strip()
+    return re.sub(r",\s+", ",", text) if text.startswith(("(", "[", "\\{")) else text
+
+
+def value(text: str) -> Fraction | tuple[int, ...] | None:
+    """What the text says if it is a whole number, a fraction of two, or a list of whole numbers in brackets; the
+    members of a set in order. Most answers are one of these, and need no math-verify."""
+    if whole := WHOLE.fullmatch(text):
+        return Fraction(int(whole[0].replace(",", "")))
+    text = typeset(text)
+    if (ratio := RATIO.fullmatch(text)) and (below := int(ratio[3] or ratio[5])):
+        return Fraction(int(ratio[1] + (ratio[2] or ratio[4])), below)
+    if listed := LISTED.fullmatch(text):
+        members = tuple(map(int, listed[2].split(",")))
+        return tuple(sorted(set(members))) if brackets(text) == r"\{\}" else members
+    return None
+
+
+def brackets(text: str) -> str:
+    """The brackets around a list of whole numbers; empty for any other text."""
+    listed = LISTED.fullmatch(typeset(text))
+    return listed[1] + listed[3] if listed else ""
 
 
 def is_prose(text: str) -> bool:
@@ -133,13 +166,13 @@ def judge(gold: str, answer: str) -> Verdict:
     gold, answer = gold_answer(gold), answer.strip()
     if not answer:
         return Verdict(correct=False, readable=False, note="empty")
-    if len(answer) <= LONGEST and plain(gold) == plain(unwrapped(answer)):
+    if len(answer) <= LONGEST and typeset(plain(gold)) == typeset(plain(unwrapped(answer))):
         return Verdict(correct=True)
     if fault := explosive(answer):
         return Verdict(correct=False, readable=False, note=fault)
-    a, b = WHOLE.fullmatch(gold), WHOLE.fullmatch(answer)
-    if a and b:
-        return Verdict(correct=int(a[0].replace(",", "")) == int(b[0].replace(",", "")))
+    a, b = value(gold), value(unwrapped(answer))
+    if a is not None and b is not None and brackets(gold) == brackets(unwrapped(answer)):
+        return Verdict(correct=a == b)
     if is_text(gold):
         return Verdict(correct=False, note="another text")
     if (
