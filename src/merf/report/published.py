@@ -147,17 +147,18 @@ class Publication:
             baseline = baseline_of(arm, self.arms)
             families.setdefault((baseline or arm).name, []).append(arm)
         with matplotlib.rc_context(FIXED):
-            figure = Figure(figsize=(1.0 + 3.0 * len(families), 6.4), layout="constrained")
+            figure = Figure(figsize=(1.0 + 3.2 * len(families), 7.0), layout="constrained")
             panels = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
             for column, arms in enumerate(families.values()):
                 for row, (mode, title) in enumerate((("bare", "without the rules"), ("told", "with the rules"))):
                     panel = panels[row][column]
                     plot_accuracy(panel, arms, mode, colours(arms))
                     panel.set_title(f"asked {title}", fontsize=9, loc="left")
-                panels[0][column].legend(frameon=False, fontsize=7.5, loc="lower right")
                 panels[1][column].set_xlabel("training step")
             for row in panels:
                 row[0].set_ylabel("accuracy")
+            lines = [line for panel in panels[0] for line in panel.get_lines()]
+            figure.legend(handles=lines, loc="outside lower center", ncols=3, frameon=False)
             figure.savefig(path, metadata={"Date": None})
 
     def draw_headline(self, path: Path) -> None:
