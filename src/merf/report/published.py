@@ -152,7 +152,7 @@ class Publication:
             for column, arms in enumerate(families.values()):
                 for row, (mode, title) in enumerate((("bare", "without the rules"), ("told", "with the rules"))):
                     panel = panels[row][column]
-                    plot_accuracy(panel, arms, mode, colours(arms))
+                    plot_accuracy(panel, arms, mode, colours(self.arms))
                     panel.set_title(f"asked {title}", fontsize=9, loc="left")
                 panels[1][column].set_xlabel("training step")
             for row in panels:
