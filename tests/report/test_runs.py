@@ -89,3 +89,8 @@ def test_the_average_over_training_is_the_area_under_the_curve(tmp_path):
     (tmp_path / "evaluations.jsonl").write_text("\n".join(lines) + "\n")
     # (0 + 0.4) / 2 over two steps, (0.4 + 0.8) / 2 over six.
     assert RunRecord(tmp_path).average("bare", "accuracy") == pytest.approx((0.2 * 2 + 0.6 * 6) / 8)
+
+
+def test_a_rounded_nothing_has_no_sign():
+    assert str(bootstrap([-0.001])) == "0.00"
+    assert "-0.00" not in str(bootstrap([-0.004, 0.003, -0.001]))

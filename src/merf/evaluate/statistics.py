@@ -19,9 +19,8 @@ class Interval:
     n: int
 
     def __str__(self) -> str:
-        if self.n < 3:
-            return f"{self.mean:.2f}"
-        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        mean, low, high = (round(value, 2) + 0.0 for value in (self.mean, self.low, self.high))  # no "-0.00"
+        return f"{mean:.2f}" if self.n < 3 else f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:

@@ -165,7 +165,7 @@ def headline(arms: Sequence[ArmRecord]) -> str:
             said.append(f"{arm.name} ends at {bare} accuracy without the motivation")
         else:
             gain = arm.difference(baseline, "bare", "accuracy")
-            said.append(f"{arm.name} at {bare} (difference {gain.mean:+.2f}), and at {told} with it")
+            said.append(f"{arm.name} at {bare} (difference {round(gain.mean, 2) + 0.0:+.2f}), and at {told} with it")
     seeds = len(arms[0].runs)
     caution = "" if seeds >= 5 else f" {'One seed decides' if seeds == 1 else f'{seeds} seeds decide'} nothing."
     return "; ".join(said) + "." + caution
