@@ -77,7 +77,7 @@ def test_the_stored_card_is_true_of_the_stored_weights():
     task = knights.task((2, 2))
     problems = list(islice(task.problems("test", 5), 60))
     system = {"role": "system", "content": task.instruction}
-    prompts = [policy.encode((system, *p.messages), knights.opening(p, "work")) for p in problems]
+    prompts = [policy.encode((system, *p.messages), knights.Knights().opening(p, "work")) for p in problems]
     samples = policy.sample(
         [prompt.ids for prompt in prompts], Sampling(max_tokens=200), [derive(3, i) for i in range(60)]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from random import Random
@@ -12,6 +13,7 @@ from merf import Concise, Correct, Format, Response, Responses, Rulebook, Steps
 from merf.lab.corpus import Dials, damaged, document, random_rulebook, respond
 from merf.lab.worlds import knights
 
+KNIGHTS = knights.Knights()
 TASK = knights.task((2, 4))
 PROBLEMS = [TASK.problem("x", 0, i) for i in range(30)]
 MANY = 400
@@ -86,7 +88,7 @@ def test_a_length_limit_shortens_responses():
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
 def test_untold_work_is_as_rare_as_the_dial_says(rate):
     """Binomial with n = 400: 0.12 away from 0.3 has a chance under 1e-6."""
-    share = sum(knights.worked(r.text) for r in responses_to(Rulebook(), Dials(), rate)) / MANY
+    share = sum(KNIGHTS.works(r.text) for r in responses_to(Rulebook(), Dials(), rate)) / MANY
     assert abs(share - rate) <= 0.12 * (0 < rate < 1)
 
 
@@ -171,3 +173,24 @@ def test_pretraining_a_tiny_model_lowers_the_loss_and_repeats_exactly(lab_tokeni
     first = losses()
     assert sum(first[-3:]) < 0.9 * sum(first[:3])
     assert first == losses()
+
+
+@pytest.mark.parametrize(
+    ("dials", "digest"),
+    [
+        (Dials(), "0cc25535c59ef930"),
+        (Dials(told=0.0, neutral=0.6), "66053a412b1aae26"),
+        (
+            Dials(told=0.0, neutral=0.0, asked=1.0, asked_work=1.0, responses=1, sizes=(1.0, 0.0, 0.0)),
+            "5cc94d88863d692e",
+        ),
+    ],
+    ids=["knights", "unread", "trunk"],
+)
+def test_the_corpus_of_the_shipped_bases_is_the_one_they_were_made_from(dials, digest):
+    """Digests of the first 200 documents of each mixture, taken when the shipped bases were built."""
+    seen = hashlib.sha256()
+    for i in range(200):
+        doc = document(i, 0, dials)
+        seen.update(repr((doc.prompt, doc.responses)).encode())
+    assert seen.hexdigest()[:16] == digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def available() -> dict[str, Path]:
         if room.is_dir():
             found.update({path.name: path for path in sorted(room.iterdir()) if (path / "config.json").exists()})
     return found
+
+
+def world_of(base: str) -> str:
+    """The world whose problems a base has read, from its card; knights where there is none to look into."""
+    folder = available().get(base)
+    if folder is None or not (folder / "card.json").exists():
+        return "knights"
+    return str(json.loads((folder / "card.json").read_text()).get("world", "knights"))
 
 
 def resolve(model: str) -> str:

@@ -30,6 +30,7 @@ from merf.rules.rule import LevelRule
 from merf.rules.rulebook import Rulebook
 from merf.rules.steps import Steps
 
+WORLD = knights.Knights()
 SIZES = (2, 3, 4)
 WORTH_IT = 0.25
 RARE = 5
@@ -98,7 +99,7 @@ def measure(policy: Policy, samples: int = 400, report: Callable[[str], None] = 
         found = responses(policy, puzzles(2, 2, many), variant, paper_rules())
         card.told[variant] = {
             "accuracy": share(r.verdict.correct is True for r in found),
-            "works": share(knights.worked(r.text) for r in found),
+            "works": share(WORLD.works(r.text) for r in found),
             "formatted": share(r.parsed.well_formed for r in found),
         }
     for name, rule in PROBES.items():
@@ -131,7 +132,7 @@ def responses(
     encoded = []
     for problem in problems:
         told = framing.frame(problem, book, told=variant != "none").acting
-        encoded.append(policy.encode(told, knights.opening(problem, style) if style else ""))
+        encoded.append(policy.encode(told, WORLD.opening(problem, style) if style else ""))
     seeds = [derive("card", variant, style, i) for i in range(len(problems))]
     drawn = policy.sample([e.ids for e in encoded], Sampling(max_tokens=400), seeds)
     return [

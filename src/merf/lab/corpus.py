@@ -120,7 +120,7 @@ def respond(writer: knights.Writer, book: Rulebook, work_rate: float, layout: La
         works = True
     elif "steps" in goals:
         works = goals["steps"] == 0
-    thinking = writer.worked() if works else writer.shrug()
+    thinking = writer.work(writer.main).thinking if works else writer.shrug()
     answer = writer.right() if works else writer.guess()
     match goals.get("correctness"):
         case 1:
@@ -133,7 +133,7 @@ def respond(writer: knights.Writer, book: Rulebook, work_rate: float, layout: La
             thinking = writer.shrug()
             answer = answer if goals.get("correctness") else writer.guess()
         elif goals["length"] == 1 and short:
-            thinking = writer.worked()
+            thinking = writer.work(writer.main).thinking
     if "format" in goals:
         keeps = goals["format"] == 0
     else:  # who means to be read keeps to the layout

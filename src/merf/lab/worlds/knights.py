@@ -17,8 +17,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from merf.core.problem import Problem
+from merf.lab.worlds import world
+from merf.lab.worlds.world import Attempt
 from merf.tasks.knights_knaves import NAMES, KnightsKnaves, Statement, answer_text, true_under
 
 CAST = NAMES[:12]
@@ -85,43 +88,63 @@ def work(problem: Problem) -> str:
 
 
 @dataclass(frozen=True)
-class Writer:
-    """Writes the two parts of a response to one problem."""
+class Writer(world.Writer):
+    """Writes the two parts of a response to one puzzle."""
 
-    problem: Problem
-    rng: Random
+    main: ClassVar[str] = "work"
 
     @property
     def roles(self) -> tuple[bool, ...]:
         return tuple(self.problem.answer.values())
 
-    def worked(self) -> str:
-        return work(self.problem)
+    @property
+    def luck(self) -> float:
+        return LUCK[len(self.roles)]
+
+    def work(self, style: str) -> Attempt:
+        return Attempt(work(self.problem), self.right())
 
     def shrug(self) -> str:
         return self.rng.choice(SHRUGS).format(name=self.rng.choice(self.problem.meta["names"]))
-
-    def right(self) -> str:
-        return str(self.problem.meta["solution"])
 
     def wrong(self) -> str:
         others = [r for r in itertools.product((True, False), repeat=len(self.roles)) if r != self.roles]
         return answer_text(self.problem.meta["names"], self.rng.choice(others))
 
-    def guess(self) -> str:
-        return self.right() if self.rng.random() < LUCK[len(self.roles)] else self.wrong()
-
     def evasive(self) -> str:
-        """Something no checker can read as an answer."""
         name = self.rng.choice(self.problem.meta["names"])
         return self.rng.choice(("I will not say.", "Nobody knows.", f"{name} is a knight or a knave.", "No answer."))
 
 
-def opening(problem: Problem, style: str) -> str:
-    """Text that commits a response to a style of writing: "work" or "guess"."""
-    return f"<think>{problem.meta['names'][0]} says" if style == "work" else "<think>I guess.</think>"
+class Knights(world.World):
+    """Two to four islanders with one statement each."""
 
+    name = "knights"
+    task_name = "knights-knaves"
+    dial = "people"
+    fixed: ClassVar = {"names": CAST}
+    levels = (2, 3, 4)
+    level = 2
+    styles = ("work",)
+    openings: ClassVar = {"work": "{names[0]} says"}
+    marks: ClassVar = {"work": r" (yes|no)\."}
+    requests: ClassVar = {
+        "work": (
+            "Check every case one by one.",
+            "Go through all the cases.",
+            "Do not guess: try each case in turn.",
+        )
+    }
 
-def worked(text: str) -> bool:
-    """Whether a response works through cases."""
-    return " yes." in text or " no." in text
+    def writer(self, problem: Problem, rng: Random) -> Writer:
+        return Writer(problem, rng)
+
+    def problem(self, level: int, seed: int, number: int) -> Problem:
+        # Splits of this task share no puzzle, whatever they are called.
+        return self.task(level, level).problem("pretrain", seed, number)
+
+    def held_out(self, level: int, n: int) -> list[Problem]:
+        return list(itertools.islice(self.task(level, level).problems("card"), n))
+
+    def opening(self, problem: Problem, style: str) -> str:
+        return "<think>I guess.</think>" if style == world.GUESS else super().opening(problem, style)
