@@ -54,8 +54,7 @@ def main() -> None:
         wanted = torch.ones(len(said), RESPONSE, dtype=torch.bool)
 
         def update(policy=policy, shown=shown, said=said, wanted=wanted) -> None:  # type: ignore[no-untyped-def]
-            logprobs, _ = policy._score(policy.model, shown, said, wanted)
-            logprobs.sum().backward()
+            policy._score(policy.model, shown, said, wanted).logprobs.sum().backward()
             policy.model.zero_grad(set_to_none=True)
 
         update()

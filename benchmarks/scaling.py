@@ -55,8 +55,8 @@ def measure(point: Point, folder: Path, repeats: int = 3) -> dict[str, float]:
         said = [sample.tokens for sample in samples]
         for rows in policy._cut(shown, said):
             wanted = torch.ones(len(rows), point.response, dtype=torch.bool)
-            logprobs, _ = policy._score(policy.model, [shown[i] for i in rows], [said[i] for i in rows], wanted)
-            logprobs.sum().backward()
+            found = policy._score(policy.model, [shown[i] for i in rows], [said[i] for i in rows], wanted)
+            found.logprobs.sum().backward()
         policy.model.zero_grad(set_to_none=True)
         if repeat:
             sampling.append(between - before)

@@ -88,9 +88,9 @@ def test_groups_without_advantage_never_reach_the_model(policy, step, monkeypatc
     seen: list[int] = []
     real = policy._score
 
-    def watched(model, prompts, responses, wanted, entropy=False):
+    def watched(model, prompts, responses, wanted, needs=frozenset()):
         seen.append(len(responses))
-        return real(model, prompts, responses, wanted, entropy)
+        return real(model, prompts, responses, wanted, needs)
 
     monkeypatch.setattr(policy, "_score", watched)
     batches = list(policy.batches(rollouts, advantages, recipe))

@@ -43,8 +43,10 @@ class Rollouts:
     trajectory [N]     which attempt, numbered from 0 without gaps; the segments of one attempt share it, in order.
                        -1 for rows that are no attempt and earn nothing: text to be imitated
     source     [N]     "policy", or "refined", "teacher", "replay", "imitation"…
-    extras             named per-token records [N, T], e.g. "entropy"; "imitate" holds weights of tokens whose
-                       likelihood is to be raised, whatever the advantages say
+    extras             named per-token records: "entropy" [N, T], "hidden:N" [N, T, d]; "imitate" [N, T] holds
+                       weights of tokens whose likelihood is to be raised, whatever the advantages say; "pair" [N, T]
+                       is p on the tokens of the better and -p on those of the worse response of pair p ≥ 1; "right"
+                       [N, T] is a whole row of 1 or 0 for a right or wrong response, NaN where that isn't known
     """
 
     problems: Sequence[Problem]
@@ -162,7 +164,8 @@ class Rollouts:
         count = sum(map(len, parts))
 
         def stacked(columns: Sequence[Any]) -> Any:
-            out = next(c for c in columns if c is not None).new_zeros((count, width))
+            like = next(c for c in columns if c is not None)
+            out = like.new_zeros((count, width, *like.shape[2:]))
             start = 0
             for part, column in zip(parts, columns, strict=True):
                 if column is not None:

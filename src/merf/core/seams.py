@@ -103,6 +103,8 @@ class Batch:
     mask       True on tokens that count
     reference  of the frozen reference, where the objective asks for it
     entropy    of the current policy's next-token distribution, where asked for
+    hidden     the states [n, T, d] of the current policy that predict the tokens, with gradient, by the names
+               asked for; zero where nothing was to be predicted
     rows       [n] row numbers in the step's rollouts
     lengths    [n] number of counting tokens in the whole response that each row is, or is a segment of
     tokens     number of counting tokens in the whole step, over all micro-batches and processes
@@ -110,6 +112,8 @@ class Batch:
     limit      the response length limit
     source     [n] where each row came from, as in the rollouts
     extras     the rollouts' per-token records of these rows
+    whole      the same of all rows of the step, for denominators
+    probe      [n] log-prob, with gradient, of the objective's `probe` token right after each response, where asked for
     """
 
     logprobs: Tensor
@@ -125,6 +129,9 @@ class Batch:
     entropy: Tensor | None = None
     source: Sequence[str] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
+    hidden: Mapping[str, Tensor] = field(default_factory=dict)
+    whole: Mapping[str, Any] = field(default_factory=dict)
+    probe: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,9 @@ class Objective(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it wants from the forward pass beyond log-probs: "reference", "entropy"."""
+        """What it wants from the forward pass beyond log-probs: "reference", "entropy", "hidden:N" (as in
+        `Sampling.record`), "probe" (the log-prob of one token after each response: the objective names it as `probe`,
+        or with "" leaves it to the policy to find one that responses don't hold). Nothing else is computed."""
         ...
 
     def __call__(self, batch: Batch) -> Loss: ...
@@ -171,6 +180,10 @@ class Judge(Protocol):
         ...
 
     def update(self, rollouts: Rollouts, scores: Scores) -> Mapping[str, float]: ...
+
+    def examine(self, responses: Responses) -> Mapping[str, float]:
+        """What its opinion is worth, by name, on the responses of an evaluation; empty if it gives none there."""
+        ...
 
     def state_dict(self) -> dict[str, Any]: ...
 

@@ -15,23 +15,24 @@ from torch import Tensor
 from torch.nn.functional import linear, rms_norm, silu
 
 from merf.policy.cache import PrefixCache
-from merf.policy.tree import Tree, capture_keys
+from merf.policy.tree import States, Tree, capture_keys, run_backbone
 
 LLAMA_SHAPED = ("llama", "mistral", "qwen2", "qwen3")
 
 
 class Decoder(Protocol):
-    """How rows come to their next hidden state. `cache` is whatever `open` made."""
+    """How rows come to their next hidden state. `cache` is whatever `open` made. A decoder is made for certain
+    layers; the states of these are kept as well."""
 
     refills: bool
     """Whether caches of rows at different positions can be joined."""
 
-    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[Any, Tensor]:
+    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[Any, States]:
         """Prefill: row b continues `prompts[parent[b]]`. Returns a cache and hidden states [B, d]."""
         ...
 
-    def step(self, tokens: Tensor, cache: Any) -> Tensor:
-        """Feed each row's newest token [B]; returns the last hidden states [B, d]."""
+    def step(self, tokens: Tensor, cache: Any) -> States:
+        """Feed each row's newest token [B]; returns hidden states [B, d]."""
         ...
 
 
@@ -43,21 +44,23 @@ class ModelDecoder:
 
     refills = True
 
-    def __init__(self, model: Any, prefix: int) -> None:
-        self.model, self.prefix = model, prefix
+    def __init__(self, model: Any, prefix: int, layers: Sequence[int] = ()) -> None:
+        self.model, self.prefix, self.keeps = model, prefix, layers
 
-    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[PrefixCache, Tensor]:
+    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[PrefixCache, States]:
         """Run every distinct prompt once."""
         device = next(self.model.parameters()).device
         tree = Tree.grow(prompts, [], [], device, prefix=self.prefix)
-        hidden, captured = capture_keys(self.model, tree)
+        states, captured = capture_keys(self.model, tree, self.keeps)
         last = tree.prompts.index[:, 0] + tree.prompts.own.sum(1) - 1
         rows = torch.tensor(parent, dtype=torch.long, device=device)
-        return PrefixCache(captured, tree, rows), hidden[last][rows]
+        return PrefixCache(captured, tree, rows), states.at(last[rows])
 
-    def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
+    def step(self, tokens: Tensor, cache: PrefixCache) -> States:
         positions = cache.advance()
-        out = self.model.get_decoder()(
+        states, _ = run_backbone(
+            self.model.get_decoder(),
+            self.keeps,
             input_ids=tokens[:, None],
             position_ids=positions[:, None],
             attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tokens.device),
@@ -65,8 +68,7 @@ class ModelDecoder:
             prefix_cache=cache,
         )
         cache.wrote()
-        hidden: Tensor = out.last_hidden_state[:, 0]
-        return hidden
+        return states.at((slice(None), 0))
 
 
 def rotate_half(x: Tensor) -> Tensor:
@@ -81,10 +83,17 @@ class LlamaDecoder(ModelDecoder):
     a fresh decoder after every update of the model.
     """
 
-    def __init__(self, model: Any, prefix: int, positions: int, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        model: Any,
+        prefix: int,
+        positions: int,
+        dtype: torch.dtype = torch.float32,
+        layers: Sequence[int] = (),
+    ) -> None:
         """`positions` is how far any sequence can reach; rotary angles are tabulated up to it. Weights are
         read as `dtype`."""
-        super().__init__(model, prefix)
+        super().__init__(model, prefix, layers)
         backbone, config = model.get_decoder(), model.config
         self.embedding = backbone.embed_tokens.weight.to(dtype)
         self.eps = config.rms_norm_eps
@@ -122,11 +131,13 @@ class LlamaDecoder(ModelDecoder):
             "widths": [p.weight.shape[0] for p in projections],
         }
 
-    def step(self, tokens: Tensor, cache: PrefixCache) -> Tensor:
+    def step(self, tokens: Tensor, cache: PrefixCache) -> States:
         positions = cache.advance().clamp_max(len(self.cos) - 1)  # only rows that are done get that far
         cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]  # [B, 1, D]
         x = self.embedding[tokens]
+        passed = []  # what goes into each layer, then what comes out at the end
         for index, w in enumerate(self.layers):
+            passed.append(x)
             normed = rms_norm(x, (x.shape[-1],), w["before"], self.eps)
             projected = linear(normed, w["qkv"], w["qkv_bias"]).split(w["widths"], dim=-1)
             q, k, v = (part.view(len(x), -1, w["head"]) for part in projected)
@@ -141,13 +152,19 @@ class LlamaDecoder(ModelDecoder):
             gate, up = linear(normed, w["gate_up"]).chunk(2, dim=-1)
             x = x + linear(silu(gate) * up, w["down"])
         cache.wrote()
-        return rms_norm(x, (x.shape[-1],), self.norm, self.eps)
+        passed.append(rms_norm(x, (x.shape[-1],), self.norm, self.eps))
+        kept = torch.stack([passed[layer] for layer in self.keeps], dim=1) if self.keeps else None
+        return States(passed[-1], kept)
 
 
-def decoder_for(model: Any, prefix: int, positions: int, dtype: torch.dtype = torch.float32) -> Decoder:
+def decoder_for(
+    model: Any, prefix: int, positions: int, dtype: torch.dtype = torch.float32, layers: Sequence[int] = ()
+) -> Decoder:
     """The fastest decoder that fits a model which can share prefixes."""
     config = model.config
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     plain = config.model_type in LLAMA_SHAPED and not (windowed and config.sliding_window < positions)
     adapted = getattr(model, "_hf_peft_config_loaded", False)
-    return LlamaDecoder(model, prefix, positions, dtype) if plain and not adapted else ModelDecoder(model, prefix)
+    if plain and not adapted:
+        return LlamaDecoder(model, prefix, positions, dtype, layers)
+    return ModelDecoder(model, prefix, layers)

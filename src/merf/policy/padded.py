@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from merf.policy.tree import ATTENTION, Tree, hidden_states, output_logits
+from merf.policy.tree import ATTENTION, States, Tree, hidden_states, output_logits, run_backbone
 
 TOLERANCE = 2e-3
 """Log-probs (float32) may differ by this much between the two ways before prefix sharing is given up."""
@@ -23,7 +23,9 @@ def backbone_of(model: Any) -> Any:
     return model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
 
 
-def padded_hidden(model: Any, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> Tensor:
+def padded_states(
+    model: Any, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], layers: Sequence[int] = ()
+) -> States:
     """The hidden states that predict each response token, [N, T, d]; rows are padded on the right."""
     device = next(model.parameters()).device
     rows = [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
@@ -33,12 +35,16 @@ def padded_hidden(model: Any, prompts: Sequence[Sequence[int]], responses: Seque
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row, device=device)
         mask[i, : len(row)] = 1
-    hidden = backbone_of(model)(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    states, _ = run_backbone(backbone_of(model), layers, input_ids=ids, attention_mask=mask, use_cache=False)
     starts = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
     steps = torch.arange(max(map(len, responses)), device=device)
     where = (starts[:, None] + steps).clamp_max(longest - 1)
-    picked: Tensor = hidden.gather(1, where[..., None].expand(-1, -1, hidden.shape[-1]))
-    return picked
+    return states.at((torch.arange(len(rows), device=device)[:, None], where))
+
+
+def padded_hidden(model: Any, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> Tensor:
+    """The last hidden states that predict each response token, [N, T, d]."""
+    return padded_states(model, prompts, responses).last
 
 
 @torch.no_grad()
@@ -89,10 +95,10 @@ class PaddedDecoder:
 
     refills = False
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, layers: Sequence[int] = ()) -> None:
+        self.model, self.layers = model, layers
 
-    def open(self, prompts: Sequence[list[int]], rows: Sequence[int]) -> tuple[PaddedCache, Tensor]:
+    def open(self, prompts: Sequence[list[int]], rows: Sequence[int]) -> tuple[PaddedCache, States]:
         """Prefill one row for each of `rows`, which name prompts; returns the cache and hidden states [B, d]."""
         device = next(self.model.parameters()).device
         longest = max(len(prompts[i]) for i in rows)
@@ -102,12 +108,21 @@ class PaddedDecoder:
             ids[b, longest - len(prompts[i]) :] = torch.tensor(prompts[i], device=device)
             mask[b, longest - len(prompts[i]) :] = 1
         positions = (mask.cumsum(1) - 1).clamp_min(0)
-        out = backbone_of(self.model)(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True)
-        return PaddedCache(out.past_key_values, mask), out.last_hidden_state[:, -1]
+        states, out = run_backbone(
+            backbone_of(self.model),
+            self.layers,
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
+        )
+        return PaddedCache(out.past_key_values, mask), states.at((slice(None), -1))
 
-    def step(self, tokens: Tensor, cache: PaddedCache) -> Tensor:
+    def step(self, tokens: Tensor, cache: PaddedCache) -> States:
         cache.mask = torch.cat([cache.mask, cache.mask.new_ones(len(tokens), 1)], dim=1)
-        out = backbone_of(self.model)(
+        states, out = run_backbone(
+            backbone_of(self.model),
+            self.layers,
             input_ids=tokens[:, None],
             attention_mask=cache.mask,
             position_ids=cache.mask.sum(1, keepdim=True) - 1,
@@ -115,5 +130,4 @@ class PaddedDecoder:
             use_cache=True,
         )
         cache.past = out.past_key_values
-        hidden: Tensor = out.last_hidden_state[:, 0]
-        return hidden
+        return states.at((slice(None), 0))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,16 +18,19 @@ from torch import Tensor
 from merf.core.problem import Messages
 from merf.core.recipe import Recipe
 from merf.core.rollouts import Rollouts
-from merf.core.sampling import Sample, Sampling
+from merf.core.sampling import Sample, Sampling, hidden_layers
 from merf.core.seams import Batch
 from merf.policy.load import Chat, ModelError, context_length, load_model, load_tokenizer, stop_ids
 from merf.policy.logprobs import token_logprobs
-from merf.policy.padded import padded_hidden, shares_prefixes
+from merf.policy.padded import padded_states, shares_prefixes
 from merf.policy.remote import RemoteEngine
 from merf.policy.sampler import Sampler
-from merf.policy.tree import Tree, hidden_states
+from merf.policy.tree import Tree, tree_states
 
 log = logging.getLogger("merf")
+
+GIVEN = ("imitate", "pair")
+"""Records of tokens that an objective looks at whatever their advantages are."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,20 @@ class Encoded:
 
     ids: list[int]
     opening: str
+
+
+class Scored(NamedTuple):
+    """What a pass through the model says of response tokens: log-probs [n, T], and on request entropies [n, T] and
+    the hidden states [n, T, d] that predict them; 0 where nothing was asked."""
+
+    logprobs: Tensor
+    entropy: Tensor | None
+    hidden: dict[str, Tensor]
+
+    def until(self, width: int) -> Scored:
+        """The same for the first `width` tokens."""
+        entropy = None if self.entropy is None else self.entropy[:, :width]
+        return Scored(self.logprobs[:, :width], entropy, {name: v[:, :width] for name, v in self.hidden.items()})
 
 
 class Policy:
@@ -202,8 +219,40 @@ class Policy:
             picked = [filled[i] for i in rows]
             mine = [responses[i] for i in picked]
             own = self._present(mine)
-            values, _ = self._score(model or self.model, [prompts[i] for i in picked], mine, own)
-            yield picked, values, own
+            yield picked, self._score(model or self.model, [prompts[i] for i in picked], mine, own).logprobs, own
+
+    @torch.no_grad()
+    def inspect(
+        self, prompts: Sequence[list[int]], responses: Sequence[list[int]], record: frozenset[str]
+    ) -> list[dict[str, Tensor]]:
+        """Of each response's tokens their "logprobs" [T], and what `record` names as in `Sampling`: "entropy" [T],
+        "hidden:N" [T, d]."""
+        out: list[dict[str, Tensor]] = [{} for _ in responses]
+        filled = [i for i, response in enumerate(responses) if response]
+        with self.evaluating():
+            for rows in self._cut([prompts[i] for i in filled], [responses[i] for i in filled]):
+                picked = [filled[i] for i in rows]
+                mine = [responses[i] for i in picked]
+                own = self._present(mine)
+                found = self._score(self.model, [prompts[i] for i in picked], mine, own, record)
+                named = {"logprobs": found.logprobs, "entropy": found.entropy, **found.hidden}
+                for place, i in enumerate(picked):
+                    out[i] = {name: v[place][own[place]] for name, v in named.items() if v is not None}
+        return out
+
+    def unwritten(self, text: str = "") -> int:
+        """A token that responses don't hold: the one that `text` is, or else a special token that ends nothing."""
+        if text:
+            ids = self.tokenize(text)
+            if len(ids) != 1:
+                raise ModelError(f"{text!r} is {len(ids)} tokens to this tokenizer: name one that is a single token")
+            return ids[0]
+        added = self.tokenizer.added_tokens_decoder.items()
+        free = [*self.tokenizer.all_special_ids, *(i for i, token in added if token.special)]
+        found = next((i for i in free if i not in self.stops), None)
+        if found is None:
+            raise ModelError("every special token of this tokenizer ends a response: name a token that is never used")
+        return int(found)
 
     def _present(self, responses: Sequence[list[int]]) -> Tensor:
         """[n, T], True on tokens and False on padding."""
@@ -225,41 +274,54 @@ class Policy:
         prompts: Sequence[list[int]],
         responses: Sequence[list[int]],
         wanted: Tensor,
-        entropy: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Log-probs (and entropies) [n, T] of the response tokens where `wanted` [n, T], 0 elsewhere."""
+        needs: frozenset[str] = frozenset(),
+    ) -> Scored:
+        """Log-probs [n, T], and what else `needs` names, of the response tokens where `wanted` [n, T]."""
+        layers = hidden_layers(needs)
         tokens = pad_rows(responses, wanted.shape[1], torch.long, self.device)
         with self.passes():
             if self.shares:
                 place = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
                 parent = [place[tuple(prompt)] for prompt in prompts]
                 tree = Tree.grow([list(prompt) for prompt in place], responses, parent, self.device)
-                predicting = hidden_states(model, tree)[tree.predictor[wanted]]
+                states = tree_states(model, tree, [*layers.values()]).at(tree.predictor[wanted])
             else:
-                predicting = padded_hidden(model, prompts, responses)[wanted]
-            values, spread = token_logprobs(model, predicting, tokens[wanted], self.temperature, entropy)
+                states = padded_states(model, prompts, responses, [*layers.values()]).at(wanted)
+            values, spread = token_logprobs(
+                model, states.last, tokens[wanted], self.temperature, entropy="entropy" in needs
+            )
 
         def padded(flat: Tensor) -> Tensor:
-            return flat.new_zeros(wanted.shape).masked_scatter(wanted, flat)
+            where = wanted if flat.dim() == 1 else wanted[..., None]
+            return flat.new_zeros((*wanted.shape, *flat.shape[1:])).masked_scatter(where, flat)
 
-        return padded(values), None if spread is None else padded(spread)
+        kept = {} if states.kept is None else {name: padded(states.kept[:, i]) for i, name in enumerate(layers)}
+        return Scored(padded(values), None if spread is None else padded(spread), kept)
 
-    def _cut(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Iterator[list[int]]:
+    def _cut(
+        self, prompts: Sequence[list[int]], responses: Sequence[list[int]], tied: Sequence[int] = ()
+    ) -> Iterator[list[int]]:
         """Row numbers of micro-batches that hold about `tokens_per_batch` tokens, equal prompts together and
-        batches of similar length."""
-        by_prompt: dict[tuple[int, ...], list[int]] = {}
+        batches of similar length. Rows of one prompt that are `tied` by the same number, other than 0, are never
+        parted."""
+        by_prompt: dict[tuple[int, ...], dict[int, list[int]]] = {}
         for i, prompt in enumerate(prompts):
-            by_prompt.setdefault(tuple(prompt), []).append(i)
-        families = sorted(by_prompt.items(), key=lambda item: max(len(responses[i]) for i in item[1]))
+            number = tied[i] if tied and tied[i] else -1 - i
+            by_prompt.setdefault(tuple(prompt), {}).setdefault(number, []).append(i)
+
+        def longest(rows: Sequence[int]) -> int:
+            return max(len(responses[i]) for i in rows)
+
+        families = sorted(by_prompt.items(), key=lambda item: max(map(longest, item[1].values())))
         batch: list[int] = []
         size = 0
-        for prompt_ids, rows in families:
-            for i in sorted(rows, key=lambda i: len(responses[i])):
-                cost = len(responses[i]) + (len(prompt_ids) if i == rows[0] else 0)
+        for prompt_ids, units in families:
+            for place, rows in enumerate(sorted(units.values(), key=longest)):
+                cost = sum(len(responses[i]) for i in rows) + (0 if place else len(prompt_ids))
                 if batch and size + cost > self.tokens_per_batch:
                     yield batch
                     batch, size = [], 0
-                batch.append(i)
+                batch += rows
                 size += cost
         if batch:
             yield batch
@@ -317,7 +379,7 @@ class Policy:
         computes; denominators count all of `rows`. `old [N, T]` are the log-probs of the policy the ratio
         refers to; without them the present policy is taken, which is exact for the first update after
         sampling. Segments whose advantages are all zero never reach the model, unless the objective has a
-        term that doesn't depend on them; they still count in the denominators.
+        term that doesn't depend on them; they still count in the denominators. Pairs are never parted.
         """
         needs, limit = recipe.objective.needs, recipe.sampling.max_tokens
         chosen = list(range(len(rollouts))) if rows is None else list(rows)
@@ -326,29 +388,42 @@ class Policy:
         sequences = len(np.unique(rollouts.trajectory[chosen][mask[chosen].any(1).cpu().numpy()]))
         lengths = rollouts.counting_tokens()
         ours = set(chosen if mine is None else mine)
-        imitate = rollouts.extras.get("imitate")
+        given = [rollouts.extras[name] != 0 for name in GIVEN if name in rollouts.extras]
+        beyond = torch.stack(given).any(0) if given else torch.zeros_like(mask)  # [N, T]
+        whole = rollouts.extras
+        if len(chosen) < len(rollouts):
+            whole = {name: values[chosen] for name, values in rollouts.extras.items()}
+        probe = self.unwritten(getattr(recipe.objective, "probe", "")) if "probe" in needs else None
         live = [i for i in chosen if i in ours and bool(mask[i].any())]
         if not needs:
             live = [i for i in live if bool((advantages[i] != 0).any())]
-        if imitate is not None:
-            live = sorted({*live, *(i for i in chosen if i in ours and bool((imitate[i] != 0).any()))})
+        live = sorted({*live, *(i for i in chosen if i in ours and bool(beyond[i].any()))})
         responses = [rollouts.tokens[i, : int(rollouts.lengths[i])].tolist() for i in live]
         prompts = [rollouts.learning[i] for i in live]
-        for part in self._cut(prompts, responses):
+        pairs = rollouts.extras.get("pair")
+        tied = [] if pairs is None else pairs[live].abs().amax(1).long().tolist()
+        for part in self._cut(prompts, responses, tied):
             shown, said = [prompts[i] for i in part], [responses[i] for i in part]
             where = torch.tensor([live[i] for i in part], device=self.device)
             own = self._present(said)
             width = own.shape[1]
             counted = mask[where, :width] & own
-            wanted = counted if imitate is None else counted | ((imitate[where, :width] != 0) & own)
-            logprobs, entropy = self._score(self.model, shown, said, wanted, "entropy" in needs)
+            wanted = counted | (beyond[where, :width] & own)
+            if probe is not None:
+                ends = own.sum(1, keepdim=True)  # the place after each response
+                said = [[*row, probe] for row in said]
+                wanted = torch.nn.functional.pad(wanted, (0, 1)).scatter(1, ends, True)
+            found = self._score(self.model, shown, said, wanted, needs)
+            after = None if probe is None else found.logprobs.gather(1, ends).squeeze(1)
+            if probe is not None:
+                found = found.until(width)
             reference = None
             if "reference" in needs:
                 with torch.no_grad(), self.as_reference() as frozen:
-                    reference, _ = self._score(frozen, shown, said, wanted)
+                    reference = self._score(frozen, shown, said, wanted).logprobs[:, :width]
             yield Batch(
-                logprobs=logprobs,
-                old=logprobs.detach() if old is None else old[where, :width],
+                logprobs=found.logprobs,
+                old=found.logprobs.detach() if old is None else old[where, :width],
                 advantages=advantages[where, :width],
                 mask=counted,
                 rows=where,
@@ -357,9 +432,12 @@ class Policy:
                 sequences=sequences,
                 limit=limit,
                 reference=reference,
-                entropy=entropy,
+                entropy=found.entropy,
+                hidden=found.hidden,
                 source=[rollouts.source[live[i]] for i in part],
                 extras={name: values[where, :width] for name, values in rollouts.extras.items()},
+                whole=whole,
+                probe=after,
             )
 
 
@@ -369,3 +447,13 @@ def pad_rows(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype, de
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
     return torch.from_numpy(out).to(device)
+
+
+def pad_records(rows: Sequence[Any], width: int, device: torch.device) -> Tensor:
+    """Records of N responses, lists [T] or tensors [T, d], as one tensor [N, width] or [N, width, d]."""
+    if not isinstance(rows[0], Tensor):
+        return pad_rows(rows, width, torch.float32, device)
+    out = rows[0].new_zeros((len(rows), width, *rows[0].shape[1:]))
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out.to(device)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from merf.core.sampling import Sample, Sampling
+from merf.core.sampling import Sample, Sampling, hidden_layers
 from merf.policy.decode import Decoder, decoder_for
 from merf.policy.padded import PaddedDecoder
-from merf.policy.tree import output_logits, shared_prefix
+from merf.policy.tree import States, output_logits, shared_prefix
 
 
 def truncate(logprobs: Tensor, how: Sampling) -> Tensor:
@@ -58,7 +58,7 @@ class Rows:
     """
 
     cache: Any
-    hidden: Tensor  # [B, d], predicts the next token
+    states: States  # [B, d], predict the next token
     number: list[int]
     tokens: Tensor
     logprobs: Tensor
@@ -71,14 +71,19 @@ class Rows:
     def keep(self, rows: Tensor) -> None:
         self.cache.keep(rows)
         self.number = [self.number[i] for i in rows.tolist()]
-        for name in ("hidden", "tokens", "logprobs", "uniform", "length", "done", "finished"):
+        self.states = self.states.at(rows)
+        for name in ("tokens", "logprobs", "uniform", "length", "done", "finished"):
             setattr(self, name, getattr(self, name)[rows])
         self.extras = {name: value[rows] for name, value in self.extras.items()}
 
     def admit(self, other: Rows) -> None:
         self.cache.admit(other.cache)
         self.number += other.number
-        for name in ("hidden", "tokens", "logprobs", "uniform", "length", "done", "finished"):
+        kept = None
+        if self.states.kept is not None and other.states.kept is not None:
+            kept = torch.cat([self.states.kept, other.states.kept])
+        self.states = States(torch.cat([self.states.last, other.states.last]), kept)
+        for name in ("tokens", "logprobs", "uniform", "length", "done", "finished"):
             setattr(self, name, torch.cat([getattr(self, name), getattr(other, name)]))
         self.extras = {name: torch.cat([value, other.extras[name]]) for name, value in self.extras.items()}
 
@@ -127,25 +132,29 @@ class Sampler:
             progress(len(live.number) - int(live.done.sum()))
             live = self._close(live, out)
             if live is not None:
-                live.hidden = decoder.step(live.tokens.gather(1, live.length[:, None] - 1).squeeze(1), live.cache)
+                live.states = decoder.step(live.tokens.gather(1, live.length[:, None] - 1).squeeze(1), live.cache)
         return out
 
     def _decoder(self, prompts: Sequence[list[int]]) -> Decoder:
+        layers = tuple(hidden_layers(self.how.record).values())
         if not self.shares:
-            return PaddedDecoder(self.model)
+            return PaddedDecoder(self.model, layers)
         prefix = shared_prefix([list(p) for p in dict.fromkeys(map(tuple, prompts))])
-        return decoder_for(self.model, prefix, max(map(len, prompts)) + self.how.max_tokens, self.dtype)
+        return decoder_for(self.model, prefix, max(map(len, prompts)) + self.how.max_tokens, self.dtype, layers)
 
     def _open(self, prompts: Sequence[list[int]], seeds: Sequence[int], batch: list[int], decoder: Decoder) -> Rows:
         """Prefill the prompts of these rows."""
         order = {prompt: n for n, prompt in enumerate(dict.fromkeys(tuple(prompts[i]) for i in batch))}
-        cache, hidden = decoder.open([list(p) for p in order], [order[tuple(prompts[i])] for i in batch])
+        cache, states = decoder.open([list(p) for p in order], [order[tuple(prompts[i])] for i in batch])
         size = (len(batch), self.how.max_tokens + 1)
         uniform = np.stack([noise(seeds[i], size[1]) for i in batch])
         blank = torch.zeros(len(batch), dtype=torch.bool, device=self.device)
+        extras = {"entropy": torch.zeros(size, device=self.device)} if "entropy" in self.how.record else {}
+        for name in hidden_layers(self.how.record):
+            extras[name] = torch.zeros(*size, states.last.shape[1], device=self.device)
         return Rows(
             cache=cache,
-            hidden=hidden,
+            states=states,
             number=batch,
             tokens=torch.zeros(size, dtype=torch.long, device=self.device),
             logprobs=torch.zeros(size, device=self.device),
@@ -153,13 +162,13 @@ class Sampler:
             length=torch.zeros(len(batch), dtype=torch.long, device=self.device),
             done=blank,
             finished=blank.clone(),
-            extras={"entropy": torch.zeros(size, device=self.device)} if "entropy" in self.how.record else {},
+            extras=extras,
         )
 
     def _choose(self, live: Rows) -> None:
         """Draw every row's next token from its hidden state."""
         how = self.how
-        logits = output_logits(self.model, live.hidden).float()
+        logits = output_logits(self.model, live.states.last).float()
         if how.processors:
             so_far = [row[:n] for row, n in zip(live.tokens.tolist(), live.length.tolist(), strict=True)]
             for process in how.processors:
@@ -169,6 +178,10 @@ class Sampler:
         if "entropy" in how.record:
             entropy = -(logprobs.exp() * logprobs.clamp_min(torch.finfo(logprobs.dtype).min)).sum(-1, keepdim=True)
             live.extras["entropy"].scatter_(1, place, entropy)
+        if live.states.kept is not None:
+            every = torch.arange(len(live.number), device=self.device)
+            for i, name in enumerate(hidden_layers(how.record)):
+                live.extras[name][every, live.length] = live.states.kept[:, i].float()
         if how.temperature:
             logprobs = truncate(logprobs, how)
             chosen = draw(logprobs, live.uniform.gather(1, place).squeeze(1))
@@ -199,7 +212,8 @@ class Sampler:
             return live
         for i in live.done.nonzero().squeeze(1).tolist():
             n = int(live.length[i])
-            extras = {name: value[i, :n].tolist() for name, value in live.extras.items()}
+            extras = {name: value[i, :n] for name, value in live.extras.items()}
+            extras = {name: row.tolist() if row.dim() == 1 else row.clone() for name, row in extras.items()}
             out[live.number[i]] = Sample(
                 live.tokens[i, :n].tolist(), live.logprobs[i, :n].tolist(), bool(live.finished[i]), extras
             )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -250,9 +250,30 @@ AttentionInterface.register(ATTENTION, tree_attention)
 AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
-def hidden_states(model: Any, tree: Tree, **kwargs: Any) -> Tensor:
-    """The model's last hidden states over the tree's row, [S, d]."""
-    out = model.get_decoder()(
+class States(NamedTuple):
+    """Hidden states of some positions: the last ones [..., d], and those of k layers [..., k, d] that were asked
+    for (numbered as in `output_hidden_states`), None if none were."""
+
+    last: Tensor
+    kept: Tensor | None
+
+    def at(self, place: Any) -> States:
+        """The states of some of the positions."""
+        return States(self.last[place], None if self.kept is None else self.kept[place])
+
+
+def run_backbone(backbone: Any, layers: Sequence[int], **inputs: Any) -> tuple[States, Any]:
+    """The states that a transformer gives for `inputs`, and its whole output."""
+    out = backbone(**inputs, output_hidden_states=True) if layers else backbone(**inputs)
+    kept = torch.stack([out.hidden_states[layer] for layer in layers], dim=-2) if layers else None
+    return States(out.last_hidden_state, kept), out
+
+
+def tree_states(model: Any, tree: Tree, layers: Sequence[int] = (), **kwargs: Any) -> States:
+    """The model's hidden states over the tree's row, [S, d]."""
+    states, _ = run_backbone(
+        model.get_decoder(),
+        layers,
         input_ids=tree.tokens[None],
         position_ids=tree.positions[None],
         # A mask with four dimensions is passed through untouched; `tree_attention` ignores it.
@@ -261,14 +282,18 @@ def hidden_states(model: Any, tree: Tree, **kwargs: Any) -> Tensor:
         tree=tree,
         **kwargs,
     )
-    hidden: Tensor = out.last_hidden_state[0]
-    return hidden
+    return states.at(0)
 
 
-def capture_keys(model: Any, tree: Tree) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+def hidden_states(model: Any, tree: Tree) -> Tensor:
+    """The model's last hidden states over the tree's row, [S, d]."""
+    return tree_states(model, tree).last
+
+
+def capture_keys(model: Any, tree: Tree, layers: Sequence[int] = ()) -> tuple[States, list[tuple[Tensor, Tensor]]]:
     """Hidden states [S, d], and each layer's keys and values [1, K, S, D] after rotation."""
     captured: list[tuple[Tensor, Tensor]] = []
-    return hidden_states(model, tree, captured=captured), captured
+    return tree_states(model, tree, layers, captured=captured), captured
 
 
 def output_logits(model: Any, hidden: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from merf.core.response import Responses, Scores
 from merf.core.rollouts import Rollouts
 from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
-from merf.policy.policy import Encoded, Policy, pad_rows
+from merf.policy.policy import Encoded, Policy, pad_records, pad_rows
 from merf.rollout.played import play
 from merf.rules.conditions import right_answers
 from merf.tasks.environment import PlayedTask, is_played
@@ -85,7 +85,7 @@ class StepContext:
             trajectory=np.arange(len(prompts)),
             source=["policy"] * len(prompts),
             extras={
-                name: pad_rows([s.extras[name] for s in samples], width, torch.float32, device)
+                name: pad_records([s.extras[name] for s in samples], width, device)
                 for name in sorted(how.record)
                 if all(name in s.extras for s in samples)  # servers record nothing
             },
