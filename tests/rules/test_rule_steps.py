@@ -6,7 +6,7 @@ from rule_samples import batch, respond, thought
 
 from merf import FreshSteps, Response, StepRule, Steps
 from merf.core.response import Array
-from merf.rules.steps import step_spans
+from merf.core.steps import step_spans
 from merf.rules.wording import Style
 
 

@@ -12,10 +12,10 @@ from merf.core.layout import Layout
 from merf.core.problem import Problem
 from merf.core.rollouts import Rollouts
 from merf.core.seams import Context, Task
+from merf.core.steps import step_spans
 from merf.rollout.imitated import imitation
 from merf.rollout.item_response import ItemResponse
 from merf.rules.conditions import known_in, right_answers
-from merf.rules.steps import step_spans
 
 WORD = re.compile(r"\S+\s*")
 

@@ -10,20 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from merf.core.response import Array, Response, Responses
+from merf.core.steps import step_spans
 from merf.rules.rule import LevelRule, Rule
 from merf.rules.wording import Level, Style, pick, plain
-
-END = re.compile(r"[.!?](?=\s|$)|\n")
-
-
-def step_spans(text: str) -> list[tuple[int, int]]:
-    """Where the steps of a text lie: its sentences and lines that are not blank."""
-    spans, begin = [], 0
-    for end in END.finditer(text):
-        if text[begin : end.start()].strip():
-            spans.append((begin, end.end()))
-        begin = end.end()
-    return [*spans, (begin, len(text))] if text[begin:].strip() else spans
 
 
 @dataclass(frozen=True)

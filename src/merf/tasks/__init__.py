@@ -33,6 +33,7 @@ TASKS: dict[str, str] = {
     "search-qa": "merf.tasks.search:SearchQA",
     "twenty-questions": "merf.tasks.games:TwentyQuestions",
     "maze": "merf.tasks.games:Maze",
+    "dependency-graph": "merf.tasks.dependency_graph:DependencyGraph",
 }
 """Task names and who makes them, as `module:callable`."""
 
