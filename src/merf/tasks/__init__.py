@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "knights-knaves": "merf.tasks.knights_knaves:KnightsKnaves",
     "countdown": "merf.tasks.countdown:Countdown",
+    "digit-arithmetic": "merf.tasks.digits:DigitArithmetic",
+    "string-functions": "merf.tasks.string_functions:StringFunctions",
     "code": "merf.tasks.code:Code",
     "sql": "merf.tasks.sql:Sql",
     "math": "merf.tasks.data:math",

@@ -14,6 +14,8 @@ from merf.train.options import TrainOptions
 
 WORLDS: dict[str, str] = {
     "knights": "merf.lab.worlds.knights:Knights",
+    "arithmetic": "merf.lab.worlds.arithmetic:Arithmetic",
+    "functions": "merf.lab.worlds.functions:Functions",
 }
 """World names and their classes, as `module:class`."""
 

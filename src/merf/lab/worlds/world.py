@@ -36,7 +36,6 @@ from merf.core.seeds import derive
 from merf.core.steps import StepChecker, step_spans
 from merf.rules.rule import Rule
 
-
 GUESS = "guess"
 WRONG = frozenset({"flawed"})
 """Styles whose answer is wrong: nobody who means to be right writes in them."""
