@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merf import Correct, Hesitation, ReferenceLikelihood, Rulebook, SelfAligned, ThinkAnswer
+from merf.evaluate.accuracy import evaluate
 from merf.rules.wording import STYLES
+from merf.train import records
+from merf.train.context import StepContext
+from merf.train.parallel import World
 from tests.methods.conftest import Evens, answers
 from tests.methods.letters import Letters, recorded
 
@@ -73,3 +77,27 @@ def test_nonsense_is_refused():
     ):
         with pytest.raises(ValueError, match=r"choose|ask the|negative|positive|name the text"):
             make()
+
+
+@pytest.mark.parametrize(("method", "part"), [("sar", "self-aligned"), ("log-prob", "reference-likelihood")])
+def test_evaluations_pay_them_too(trained, tmp_path, method, part):
+    trained(method)
+    found = list(records.read(tmp_path / "evaluations.jsonl"))
+    assert found
+    assert all(evaluation[f"rewards/{part}"] is not None for evaluation in found)
+    assert all(evaluation["reward"] is not None for evaluation in found)
+
+
+def test_an_evaluation_pays_what_training_would_pay(policy, recipe_of):
+    """SAR's reward of evaluated responses against the likelihoods of the same tokens, put together by hand."""
+    recipe = recipe_of("sar")
+    problem = next(recipe.task.problems())
+    ctx = StepContext(recipe, policy, World())
+    asked = recipe.framing.frame(problem, recipe.rulebook, told=False).acting
+    found = evaluate(ctx.sample_all, recipe, [problem], lambda _: asked, "bare", samples=3, likelihood=policy)
+    nothing = policy.prompt(({"role": "user", "content": ""},))
+    for i, response in enumerate(found.responses):
+        ids = response.extras["ids"]
+        given, alone = (policy.logprobs([start], [ids])[0].mean() for start in (policy.prompt(asked), nothing))
+        wanted = 0.2 * np.clip(1 - np.exp(alone - given), -1, 1)
+        assert found.scores.parts["self-aligned"][i] == pytest.approx(wanted, abs=1e-4)

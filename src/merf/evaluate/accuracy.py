@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from merf.core.layout import ThinkAnswerConfidence
 from merf.core.problem import Messages, Problem
 from merf.core.recipe import Recipe
-from merf.core.response import Array, Response, Responses, Scores
+from merf.core.response import Array, Likelihood, Response, Responses, Scores
+from merf.core.rollouts import PER_TOKEN
 from merf.core.sampling import Sample, Sampling
 from merf.core.seeds import derive
 from merf.evaluate.passk import pass_at_k, powers_of_two
@@ -50,12 +51,13 @@ def evaluate(
     samples: int = 8,
     seed: int = 0,
     temperature: float | None = None,
+    likelihood: Likelihood | None = None,
 ) -> Evaluation:
     """Draw `samples` responses to each problem and judge them.
 
     The temperature is that of training unless given, so that accuracy is what the policy was trained for.
     `draw` samples texts. Random numbers depend on `seed`, problem and sample alone, so policies are compared
-    on equal terms.
+    on equal terms. `likelihood` is the model that drew them, for rules and judges that ask it.
 
     accuracy      share of samples that are right, strict layout (mean@samples)
     lenient       the same, reading the last thing that looks like an answer
@@ -63,8 +65,12 @@ def evaluate(
     pass@k        unbiased, for k = 1, 2, 4 … samples
     accuracy/d    accuracy at difficulty d, where problems have one
     brier         mean squared gap between stated confidence and truth, where the layout asks for a confidence
+
+    and whatever the recipe's judges have to say of the responses.
     """
     sampling = recipe.sampling if temperature is None else replace(recipe.sampling, temperature=temperature)
+    if likelihood is not None:
+        sampling = replace(sampling, record=sampling.record | PER_TOKEN)
     rows = [(problem, i) for problem in problems for i in range(samples)]
     prompts = [prompt(problem) for problem in problems for _ in range(samples)]
     seeds = [derive(seed, "evaluate", problem.id, i) for problem, i in rows]
@@ -80,11 +86,13 @@ def evaluate(
                 member=i,
                 layout=task.layout,
                 verify=task.verify,
+                extras={} if likelihood is None else recorded(sample, likelihood.prompt(asked)),
             )
-            for (problem, i), (sample, text) in zip(rows, drawn, strict=True)
+            for (problem, i), (sample, text), asked in zip(rows, drawn, prompts, strict=True)
         ],
         [n for n in range(len(problems)) for _ in range(samples)],
     )
+    responses = replace(responses, likelihood=likelihood)
     scores = recipe.rulebook.score(responses)
     right = np.array([r.verdict.correct is True for r in responses]).reshape(len(problems), samples)
     metrics = {
@@ -104,13 +112,21 @@ def evaluate(
         metrics[f"rewards/{name}"] = known_mean(values)
     if isinstance(task.layout, ThinkAnswerConfidence):
         metrics["brier"] = -known_mean(Calibrated().score(responses))
+    for judge in recipe.judges:
+        metrics.update(judge.examine(responses))
     sizes = np.array([problem.meta.get("difficulty", -1) for problem in problems])
     for size in np.unique(sizes[sizes != -1]):
         metrics[f"accuracy/{size}"] = float(right[sizes == size].mean())
     return Evaluation(mode, metrics, prompts, responses, scores)
 
 
+def recorded(sample: Sample, prompt_ids: list[int]) -> dict[str, Any]:
+    """What the sampler has recorded of a response, for rules that ask the model that wrote it."""
+    per_token = {name: np.array(values) for name, values in sample.extras.items() if name in PER_TOKEN}
+    return {"prompt_ids": prompt_ids, "ids": sample.tokens, "logprobs": np.array(sample.logprobs), **per_token}
+
+
 def known_mean(values: Array) -> float:
-    """The mean of the scores there are; NaN if there are none, as for rules that ask the model being trained."""
+    """The mean of the scores there are; NaN if there are none, as where a verifier failed throughout."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -1,12 +1,14 @@
-"""Intervals for small numbers of seeds."""
+"""Intervals: for small numbers of seeds, for measures over problems, for shares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+
+from merf.core.response import Array
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,36 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
 def paired(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Interval:
     """The mean difference ours − theirs of runs that share seeds, with its interval."""
     return bootstrap([a - b for a, b in zip(ours, theirs, strict=True)], seed)
+
+
+def resampled(
+    measure: Callable[..., float], unit: Array, *columns: Array, seed: int = 0, draws: int = 2000
+) -> Interval:
+    """`measure(*columns)` with a 95 % percentile bootstrap interval that resamples whole units (problems, say).
+
+    `unit` [N] says which unit each row belongs to. Resamples in which the measure is undefined (NaN) are left out; the
+    bounds are NaN for fewer than three units, or where more than half are undefined.
+    """
+    value = measure(*columns)
+    numbers, place = np.unique(unit, return_inverse=True)
+    rows = [np.flatnonzero(place == n) for n in range(len(numbers))]
+    if len(rows) < 3 or not np.isfinite(value):
+        return Interval(value, float("nan"), float("nan"), len(rows))
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        picked = np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])
+        found.append(measure(*(column[picked] for column in columns)))
+    defined = np.array([v for v in found if np.isfinite(v)])
+    if len(defined) < draws / 2:
+        return Interval(value, float("nan"), float("nan"), len(rows))
+    low, high = map(float, np.quantile(defined, (0.025, 0.975)))
+    return Interval(value, low, high, len(rows))
+
+
+def wilson(hits: int, n: int) -> Interval:
+    """A share with its 95 % Wilson score interval, which holds for shares near 0 and 1 too."""
+    if n == 0:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    found = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    return Interval(hits / n, float(found.low), float(found.high), n)

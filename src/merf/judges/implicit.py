@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.special import expit, log_expit
 
-from merf.core.response import Array, Scores
+from merf.core.response import Array, Responses, Scores
 from merf.core.rollouts import Rollouts
 
 
@@ -74,6 +74,10 @@ class ImplicitRewards:
             (self.beta * weights * logprobs * counted).sum().backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def examine(self, responses: Responses) -> dict[str, float]:
+        """Nothing: it pays tokens, and is of no use once training is over."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         if self._policy is None:

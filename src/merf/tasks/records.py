@@ -81,8 +81,9 @@ class TextFile(Source):
         with path.open("rb") as file:
             self._scan(file)
 
+    @abstractmethod
     def _scan(self, file: io.BufferedReader) -> None:
-        raise NotImplementedError
+        """Note where every `BLOCK`-th record starts."""
 
     @property
     def blocks(self) -> int:

@@ -202,7 +202,16 @@ class Run:
         samples = plan.samples if full else plan.quick
         started = time.perf_counter()
         for mode in MODES:
-            result = evaluate(ctx.sample_all, ctx.recipe, problems, plan.prompts[mode], mode, samples, plan.seed)
+            result = evaluate(
+                ctx.sample_all,
+                ctx.recipe,
+                problems,
+                plan.prompts[mode],
+                mode,
+                samples,
+                plan.seed,
+                likelihood=ctx.policy,
+            )
             found[mode] = result
             if not ctx.world.leads:
                 continue
