@@ -28,6 +28,12 @@ GENERATED: dict[str, dict[str, Any]] = {
     "search-qa": {},
     "twenty-questions": {},
     "maze": {},
+    "dependency-graph": {},
+    "two-hop": {},
+    "two-hop-search": {},
+    "graded": {},
+    "distractors": {},
+    "bandit": {},
 }
 """Tasks that make their own problems, with options."""
 

@@ -36,6 +36,11 @@ TASKS: dict[str, str] = {
     "twenty-questions": "merf.tasks.games:TwentyQuestions",
     "maze": "merf.tasks.games:Maze",
     "dependency-graph": "merf.tasks.dependency_graph:DependencyGraph",
+    "two-hop": "merf.tasks.two_hop:TwoHop",
+    "two-hop-search": "merf.tasks.two_hop:TwoHopSearch",
+    "graded": "merf.tasks.graded:Graded",
+    "distractors": "merf.tasks.distractors:Distractors",
+    "bandit": "merf.tasks.bandit:Bandit",
 }
 """Task names and who makes them, as `module:callable`."""
 
