@@ -11,6 +11,7 @@ from torch import Tensor
 from merf.core.seams import Batch, Loss
 
 Aggregate = Literal["token", "sequence", "constant"]
+Estimator = Literal["k1", "k2", "k3", "k3-ratio"]
 
 
 def per_token_weights(batch: Batch, aggregate: Aggregate) -> Tensor:
@@ -34,8 +35,15 @@ def per_token_weights(batch: Batch, aggregate: Aggregate) -> Tensor:
 class ClippedPolicyGradient:
     """−Σ w · min(ρ A, clip(ρ, 1 − low, 1 + high) A) + β · KL, with ρ = π(token) / π_old(token).
 
-    `kl` is β. "k3" is ρ_ref − 1 − log ρ_ref with ρ_ref = π_ref/π, unbiased as a value and low in variance;
-    "k2" is (log ρ_ref)²/2, whose gradient is that of the KL; both act in the loss. With `entropy` > 0 the
+    `kl` is β. The estimators, with ρ_ref = π_ref/π (Schulman's names), and where they act:
+
+    k1        −log ρ_ref, taken off the token's advantage: a reward, so it passes through ratio and clip
+    k2        (log ρ_ref)²/2 in the loss; its expected gradient on the policy's own samples is the KL's
+    k3        ρ_ref − 1 − log ρ_ref in the loss, the usual choice: low in variance and unbiased as a value, but its
+              expected gradient is that of KL(π_ref ‖ π)
+    k3-ratio  ρ · k3 in the loss: value and expected gradient are the KL's, off-policy too
+
+    With `entropy` > 0 the
     policy's entropy is rewarded. `dual` (PPO's dual clip, arXiv 1912.09729) bounds the loss of very
     unlikely tokens with negative advantage; None leaves it out.
     """
@@ -44,7 +52,7 @@ class ClippedPolicyGradient:
     clip_high: float = 0.2
     aggregate: Aggregate = "token"
     kl: float = 0.0
-    kl_estimator: Literal["k2", "k3"] = "k3"
+    kl_estimator: Estimator = "k3"
     entropy: float = 0.0
     dual: float | None = None
 
@@ -56,15 +64,17 @@ class ClippedPolicyGradient:
         weights = per_token_weights(batch, self.aggregate)
         ratio = (batch.logprobs - batch.old).exp()
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
-        gain = torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
+        advantages = batch.advantages
+        if self.kl and self.kl_estimator == "k1":
+            assert batch.reference is not None
+            advantages = advantages - self.kl * (batch.old - batch.reference)
+        gain = torch.minimum(ratio * advantages, clipped * advantages)
         if self.dual is not None:
-            floor = self.dual * batch.advantages
-            gain = torch.where(batch.advantages < 0, torch.maximum(gain, floor), gain)
+            floor = self.dual * advantages
+            gain = torch.where(advantages < 0, torch.maximum(gain, floor), gain)
         loss = -gain
         count = batch.mask.float()
-        outside = ((ratio < 1 - self.clip_low) & (batch.advantages < 0)) | (
-            (ratio > 1 + self.clip_high) & (batch.advantages > 0)
-        )
+        outside = ((ratio < 1 - self.clip_low) & (advantages < 0)) | ((ratio > 1 + self.clip_high) & (advantages > 0))
         sums = {
             "clip_ratio": (outside * count).sum().detach(),
             "approx_kl": ((batch.old - batch.logprobs) * count).sum().detach(),
@@ -72,7 +82,10 @@ class ClippedPolicyGradient:
         if self.kl:
             assert batch.reference is not None
             kl = kl_to_reference(batch.logprobs, batch.reference, self.kl_estimator)
-            loss = loss + self.kl * kl
+            if self.kl_estimator == "k3-ratio":
+                kl = ratio * kl
+            if self.kl_estimator != "k1":
+                loss = loss + self.kl * kl
             sums["kl"] = (kl * count).sum().detach()
         if self.entropy:
             assert batch.entropy is not None
@@ -80,7 +93,13 @@ class ClippedPolicyGradient:
         return Loss((loss * weights).sum(), sums)
 
 
-def kl_to_reference(logprobs: Tensor, reference: Tensor, estimator: Literal["k2", "k3"]) -> Tensor:
-    """A per-token estimate of KL(π ‖ π_ref) on tokens sampled from π (Schulman's k2 and k3)."""
+def kl_to_reference(logprobs: Tensor, reference: Tensor, estimator: Estimator) -> Tensor:
+    """A per-token estimate of KL(π ‖ π_ref) on tokens sampled from π (Schulman's k1, k2 and k3)."""
     log_ratio = reference - logprobs
-    return 0.5 * log_ratio**2 if estimator == "k2" else log_ratio.exp() - 1 - log_ratio
+    match estimator:
+        case "k1":
+            return -log_ratio
+        case "k2":
+            return 0.5 * log_ratio**2
+        case _:
+            return log_ratio.exp() - 1 - log_ratio
