@@ -94,13 +94,7 @@ class PrefixCache:
         layer = self.layers[index]
         rows, heads, size = key.shape
         group = query.shape[1] // heads
-        if self.ragged:
-            layer.own_k[self.rows, :, self.written] = key
-            layer.own_v[self.rows, :, self.written] = value
-        else:
-            layer.own_k[:, :, self.filled - 1] = key
-            layer.own_v[:, :, self.filled - 1] = value
-        own_k, own_v = layer.own_k[:, :, : self.filled], layer.own_v[:, :, : self.filled]
+        own_k, own_v = self._store(layer, key, value)
         n, width, before = len(self.prompt_own), self.width, layer.prefix_k.shape[1]
 
         q = (query * scaling).view(rows, heads, group, size)
@@ -126,6 +120,16 @@ class PrefixCache:
             out = out + (on_prefix @ layer.prefix_v).view(heads, rows, group, size).transpose(0, 1)
         out = out + weights[..., length + before :] @ own_v
         return out.reshape(rows, heads * group, size)
+
+    def _store(self, layer: Layer, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Write every row's token down; returns all that the rows have written so far [B, K, T, D]."""
+        if self.ragged:
+            layer.own_k[self.rows, :, self.written] = key
+            layer.own_v[self.rows, :, self.written] = value
+        else:
+            layer.own_k[:, :, self.filled - 1] = key
+            layer.own_v[:, :, self.filled - 1] = value
+        return layer.own_k[:, :, : self.filled], layer.own_v[:, :, : self.filled]
 
     def _unseat(self, x: Tensor, n: int, width: int, heads: int, group: int) -> Tensor:
         """[n, K, width * g, X] in seats -> [B, K, g, X] in rows."""

@@ -158,13 +158,23 @@ class LlamaDecoder(ModelDecoder):
 
 
 def decoder_for(
-    model: Any, prefix: int, positions: int, dtype: torch.dtype = torch.float32, layers: Sequence[int] = ()
+    model: Any,
+    prefix: int,
+    positions: int,
+    dtype: torch.dtype = torch.float32,
+    layers: Sequence[int] = (),
+    static: bool = False,
 ) -> Decoder:
-    """The fastest decoder that fits a model which can share prefixes."""
+    """The fastest decoder that fits a model which can share prefixes. `static`: over buffers of fixed size, where
+    the model is Llama-shaped."""
     config = model.config
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     plain = config.model_type in LLAMA_SHAPED and not (windowed and config.sliding_window < positions)
     adapted = getattr(model, "_hf_peft_config_loaded", False)
     if plain and not adapted:
+        if static:
+            from merf.policy.static import StaticDecoder
+
+            return StaticDecoder(model, prefix, positions, dtype, layers)
         return LlamaDecoder(model, prefix, positions, dtype, layers)
     return ModelDecoder(model, prefix, layers)

@@ -93,7 +93,7 @@ class Sampler:
     """Draws responses from a model. Rows that finish make room for prompts that wait.
 
     `decode` turns token ids into text; it is called only to look for stop strings. `shares` says whether
-    the model can share prefixes among rows.
+    the model can share prefixes among rows, `static` whether to decode over buffers of fixed size.
     """
 
     model: Any
@@ -102,6 +102,7 @@ class Sampler:
     decode: Callable[[list[int]], str]
     shares: bool = True
     dtype: torch.dtype = torch.float32
+    static: bool = False
 
     @torch.no_grad()
     def __call__(
@@ -140,7 +141,8 @@ class Sampler:
         if not self.shares:
             return PaddedDecoder(self.model, layers)
         prefix = shared_prefix([list(p) for p in dict.fromkeys(map(tuple, prompts))])
-        return decoder_for(self.model, prefix, max(map(len, prompts)) + self.how.max_tokens, self.dtype, layers)
+        reach = max(map(len, prompts)) + self.how.max_tokens
+        return decoder_for(self.model, prefix, reach, self.dtype, layers, self.static)
 
     def _open(self, prompts: Sequence[list[int]], seeds: Sequence[int], batch: list[int], decoder: Decoder) -> Rows:
         """Prefill the prompts of these rows."""
@@ -212,8 +214,8 @@ class Sampler:
             return live
         for i in live.done.nonzero().squeeze(1).tolist():
             n = int(live.length[i])
-            extras = {name: value[i, :n] for name, value in live.extras.items()}
-            extras = {name: row.tolist() if row.dim() == 1 else row.clone() for name, row in extras.items()}
+            rows_of = {name: value[i, :n] for name, value in live.extras.items()}
+            extras = {name: row.tolist() if row.dim() == 1 else row.clone() for name, row in rows_of.items()}
             out[live.number[i]] = Sample(
                 live.tokens[i, :n].tolist(), live.logprobs[i, :n].tolist(), bool(live.finished[i]), extras
             )
