@@ -1,4 +1,4 @@
-"""One process of a distributed run: `torchrun … parallel_worker.py FOLDER MODEL`. Writes its weights."""
+"""One process of a distributed run: `torchrun … parallel_worker.py FOLDER MODEL [shard]`. Writes its weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from merf.train.run import Run
 from tests.train.conftest import BOOK
 
 
-def main(folder: Path, model: str) -> None:
+def main(folder: Path, model: str, shard: bool) -> None:
     torch.set_num_threads(1)
     world = World.join("cpu")
     options = TrainOptions(
@@ -36,10 +36,15 @@ def main(folder: Path, model: str) -> None:
     )
     task = KnightsKnaves(people=(2, 2))
     recipe = build_recipe(options, task, BOOK).but(minibatches=2)
-    policy = Policy.load(model)
+    policy = Policy.load(model, tokens_per_batch=400)  # several micro-batches, not as many on every rank
+    if shard:
+        policy.shard()
+        # A weight and its gradient are spread: what this rank holds of them is less than the whole.
+        held = sum(p.to_local().numel() for p in policy.model.parameters())
+        assert held < 0.6 * sum(p.numel() for p in policy.model.parameters())
     train(recipe, policy, Run(folder / "run", evaluation_plan(options, recipe), checkpoint_every=2), world)
-    save_file({k: v.clone() for k, v in policy.model.named_parameters()}, folder / f"weights-{world.rank}.safetensors")
+    save_file({k: v.clone() for k, v in policy.whole.named_parameters()}, folder / f"weights-{world.rank}.safetensors")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], "shard" in sys.argv[3:])

@@ -130,6 +130,11 @@ class Rollouts:
             **{name: joined(values) for name, values in self.extras.items() if name in PER_TOKEN},
         }
 
+    def to(self, device: Any) -> Rollouts:
+        """The same rollouts with their tensors on another device."""
+        tensors: dict[str, Any] = {name: getattr(self, name).to(device) for name in TENSORS}
+        return replace(self, **tensors, extras={name: values.to(device) for name, values in self.extras.items()})
+
     def masked(self, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Rollouts:
         """The same rollouts with the segments outside `kept` [N] left out of the gradient."""
         rows = self.mask.new_tensor(kept.tolist())

@@ -25,6 +25,7 @@ from merf.policy.logprobs import token_logprobs
 from merf.policy.padded import padded_states, shares_prefixes
 from merf.policy.remote import RemoteEngine
 from merf.policy.sampler import Sampler
+from merf.policy.shards import Shards
 from merf.policy.tree import Tree, tree_states
 
 log = logging.getLogger("merf")
@@ -68,6 +69,8 @@ class Policy:
     ) -> None:
         """Weights and optimiser state stay in float32; `precision` is that of the passes through the model."""
         self.model = model.to(device).train()
+        self.whole = self.model  # for passes without gradient; another one if `model` is sharded
+        self.shards: Shards | None = None
         self.tokenizer = tokenizer
         self.device = torch.device(device)
         self.precision = precision
@@ -78,6 +81,7 @@ class Policy:
         self.temperature = 1.0
         self.reference: Any = None
         self.adapted = False
+        self.static = False  # whether to decode over buffers of fixed size (on a GPU: as CUDA graphs)
         self.engine: RemoteEngine | None = None
         self._encoded: dict[tuple[str, str, tuple[int, ...]], Encoded] = {}
         obstacle = shares_prefixes(self.model)
@@ -93,7 +97,7 @@ class Policy:
 
     def save(self, folder: Path) -> None:
         """An ordinary `from_pretrained` folder: config, safetensors, tokenizer."""
-        self.model.save_pretrained(folder)
+        self.whole.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     # Prompts
@@ -133,7 +137,7 @@ class Policy:
         if self.engine is not None:
             return self.engine(prompts, how, seeds, progress)
         with self.evaluating(), self.passes():
-            sampler = Sampler(self.model, how, self.stops, self.chat.decode, self.shares, self.precision)
+            sampler = Sampler(self.whole, how, self.stops, self.chat.decode, self.shares, self.precision, self.static)
             return sampler(prompts, seeds, progress)
 
     def use_server(self, url: str, model: str, speaks: Literal["tokens", "text"], folder: Path) -> None:
@@ -157,7 +161,7 @@ class Policy:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Dropout off."""
-        self.model.eval()
+        self.whole.eval()
         try:
             yield
         finally:
@@ -219,7 +223,7 @@ class Policy:
             picked = [filled[i] for i in rows]
             mine = [responses[i] for i in picked]
             own = self._present(mine)
-            yield picked, self._score(model or self.model, [prompts[i] for i in picked], mine, own).logprobs, own
+            yield picked, self._score(model or self.whole, [prompts[i] for i in picked], mine, own).logprobs, own
 
     @torch.no_grad()
     def inspect(
@@ -234,7 +238,7 @@ class Policy:
                 picked = [filled[i] for i in rows]
                 mine = [responses[i] for i in picked]
                 own = self._present(mine)
-                found = self._score(self.model, [prompts[i] for i in picked], mine, own, record)
+                found = self._score(self.whole, [prompts[i] for i in picked], mine, own, record)
                 named = {"logprobs": found.logprobs, "entropy": found.entropy, **found.hidden}
                 for place, i in enumerate(picked):
                     out[i] = {name: v[place][own[place]] for name, v in named.items() if v is not None}
@@ -277,6 +281,18 @@ class Policy:
         needs: frozenset[str] = frozenset(),
     ) -> Scored:
         """Log-probs [n, T], and what else `needs` names, of the response tokens where `wanted` [n, T]."""
+        if self.shards is not None and model is self.model:
+            return self.shards.through(lambda: self._pass(model, prompts, responses, wanted, needs))
+        return self._pass(model, prompts, responses, wanted, needs)
+
+    def _pass(
+        self,
+        model: Any,
+        prompts: Sequence[list[int]],
+        responses: Sequence[list[int]],
+        wanted: Tensor,
+        needs: frozenset[str],
+    ) -> Scored:
         layers = hidden_layers(needs)
         tokens = pad_rows(responses, wanted.shape[1], torch.long, self.device)
         with self.passes():
@@ -338,6 +354,22 @@ class Policy:
         self.model.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
         self.adapted = True
 
+    def shard(self) -> None:
+        """Spread the weights that are trained, their gradients and their optimiser state over all processes. Before
+        an optimiser is made for them."""
+        self.shards = Shards(self.model, self.device)
+        self.whole = self.shards.whole
+
+    def refresh(self) -> None:
+        """Let every process have the whole of present weights; all processes have to call this together."""
+        if self.shards is not None:
+            self.shards.gather()
+
+    def release(self) -> None:
+        """Forget the whole copy, to make room for an update."""
+        if self.shards is not None:
+            self.shards.release()
+
     def save_memory(self) -> None:
         """Compute activations again in the backward pass instead of keeping them."""
         if hasattr(self.model, "activation_checkpointing_enable"):
@@ -348,7 +380,7 @@ class Policy:
     def freeze_reference(self) -> None:
         """Keep the present weights for KL terms: a frozen copy, or the model without its adapters."""
         if not self.adapted:
-            self.reference = copy.deepcopy(self.model).eval().requires_grad_(False)
+            self.reference = copy.deepcopy(self.whole).eval().requires_grad_(False)
 
     @contextmanager
     def as_reference(self) -> Iterator[Any]:
@@ -379,7 +411,8 @@ class Policy:
         computes; denominators count all of `rows`. `old [N, T]` are the log-probs of the policy the ratio
         refers to; without them the present policy is taken, which is exact for the first update after
         sampling. Segments whose advantages are all zero never reach the model, unless the objective has a
-        term that doesn't depend on them; they still count in the denominators. Pairs are never parted.
+        term that doesn't depend on them; they still count in the denominators. Each batch has to be put through
+        backward before the next is asked for. Pairs are never parted.
         """
         needs, limit = recipe.objective.needs, recipe.sampling.max_tokens
         chosen = list(range(len(rollouts))) if rows is None else list(rows)
@@ -402,7 +435,9 @@ class Policy:
         prompts = [rollouts.learning[i] for i in live]
         pairs = rollouts.extras.get("pair")
         tied = [] if pairs is None else pairs[live].abs().amax(1).long().tolist()
-        for part in self._cut(prompts, responses, tied):
+        parts = [*self._cut(prompts, responses, tied)]
+        idle = 0 if self.shards is None else self.shards.most(len(parts)) - len(parts)
+        for part in parts:
             shown, said = [prompts[i] for i in part], [responses[i] for i in part]
             where = torch.tensor([live[i] for i in part], device=self.device)
             own = self._present(said)
@@ -439,6 +474,10 @@ class Policy:
                 whole=whole,
                 probe=after,
             )
+        # Sharded, every process takes part in the passes of all others: in as many as the busiest of them.
+        for _ in range(idle):
+            nothing = self._score(self.model, [[0]], [[0]], torch.ones(1, 1, dtype=torch.bool, device=self.device))
+            (0 * nothing.logprobs.sum()).backward()
 
 
 def pad_rows(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype, device: torch.device) -> Tensor:

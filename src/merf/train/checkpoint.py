@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from merf.policy.shards import sharded_like
+
 MANIFEST = "manifest.json"
 
 
@@ -127,6 +129,8 @@ def load(folder: Path, model: Any) -> dict[str, Any]:
         wrong = set_peft_model_state_dict(model, weights)
         missing, unexpected = [], wrong.unexpected_keys
     else:
+        present = dict(model.named_parameters())
+        weights = {name: sharded_like(present.get(name), weight) for name, weight in weights.items()}
         missing, unexpected = model.load_state_dict(weights, strict=False)
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
     if unexpected or set(missing) - tied:

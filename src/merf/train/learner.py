@@ -13,6 +13,7 @@ from merf.core.progress import Progress
 from merf.core.recipe import AdamW
 from merf.core.seams import Batch, Objective
 from merf.policy.policy import Policy
+from merf.policy.shards import sharded_like, unsharded
 from merf.train.measure import Tally
 from merf.train.parallel import World
 
@@ -58,6 +59,7 @@ class Learner:
 
     def accumulate(self, batches: Callable[[], Iterable[Batch]], objective: Objective) -> Tally:
         """Add up the gradient of one optimiser step. Out of memory, the batches are cut in half, once."""
+        self.policy.release()
         for attempt in (1, 2):
             tally = Tally()
             try:
@@ -71,7 +73,7 @@ class Learner:
                     raise
                 self.optimizer.zero_grad(set_to_none=True)
                 budget = self.policy.tokens_per_batch
-                if attempt == 2:
+                if attempt == 2 or self.policy.shards is not None:  # other processes would wait for this one
                     raise TrainingStopped(
                         f"out of memory even with {budget} tokens at a time: lower --max-tokens, --group-size or "
                         f"--tokens-per-batch, or use --gradient-checkpointing ({str(error).splitlines()[0]})"
@@ -85,8 +87,9 @@ class Learner:
         rate = self.rate(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.world.sum_gradients(self.weights)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip))
+        if self.policy.shards is None:  # else the backward passes have summed them
+            self.world.sum_gradients(self.weights)
+        norm = float(unsharded(torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip)))
         if math.isfinite(norm):
             if any(p.grad is not None for p in self.weights):
                 self.optimizer.step()
@@ -95,6 +98,7 @@ class Learner:
             self.skipped += 1
             self.skipped_in_a_row += 1
         self.optimizer.zero_grad(set_to_none=True)
+        self.policy.refresh()
         if self.skipped_in_a_row >= PATIENCE:
             raise TrainingStopped(
                 f"the gradient was not finite {PATIENCE} steps in a row (step {progress.step}); the weights are those "
@@ -103,12 +107,15 @@ class Learner:
         return {"grad_norm": norm, "learning_rate": rate, "skipped_steps": float(self.skipped)}
 
     def state_dict(self) -> dict[str, Any]:
+        """The same however many processes there are. If the policy is sharded, all of them have to call this."""
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": unsharded(self.optimizer.state_dict()),
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
+        for weight, moments in self.optimizer.state.items():
+            moments.update({name: sharded_like(weight, value) for name, value in moments.items()})
         self.skipped, self.skipped_in_a_row = int(state["skipped"]), int(state["skipped_in_a_row"])

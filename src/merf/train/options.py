@@ -121,6 +121,11 @@ class TrainOptions:
     """Of the passes through the model; weights and optimiser stay in float32. auto: bfloat16 on a GPU."""
     tokens_per_batch: int = 16_384
     """Tokens that go through the model at a time in an update. Changes speed and memory, never the result."""
+    shard: bool = False
+    """Under torchrun: spread weights, gradients and optimiser state over the processes (FSDP2). Each still holds a
+    whole copy of the weights while it samples and scores."""
+    static_decoding: bool = False
+    """Sample over buffers of fixed size; on a GPU the steps become CUDA graphs (which has not been tried on one)."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them: slower, much less memory."""
     trust_remote_code: bool = False
@@ -147,7 +152,7 @@ def to_dict(options: Any) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> TrainOptions:
     """The inverse of `to_dict`. Unknown names are refused with the nearest valid one, values of another kind
     with what was expected."""
-    options: TrainOptions = _fitting(TrainOptions, values, "")
+    options: TrainOptions = fitting(TrainOptions, values, "")
     return options
 
 
@@ -159,7 +164,7 @@ PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _fitting(kind: Any, value: Any, path: str) -> Any:
+def fitting(kind: Any, value: Any, path: str) -> Any:
     """The value as an option of type `kind`; ValueError where it isn't one."""
 
     def expected(what: str) -> ValueError:
@@ -174,13 +179,13 @@ def _fitting(kind: Any, value: Any, path: str) -> Any:
                 near = difflib.get_close_matches(name, types, 1)
                 hint = f"; did you mean {inside}{near[0]}?" if near else f"; known: {', '.join(types)}"
                 raise ValueError(f"unknown option {inside}{name}{hint}")
-        return kind(**{name: _fitting(types[name], given, f"{inside}{name}") for name, given in value.items()})  # type: ignore[operator]
+        return kind(**{name: fitting(types[name], given, f"{inside}{name}") for name, given in value.items()})  # type: ignore[operator]
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal:
         if value not in inner:
             raise expected(f"one of {', '.join(inner)}")
     elif origin is UnionType:
-        return None if value is None else _fitting(inner[0], value, path)
+        return None if value is None else fitting(inner[0], value, path)
     elif origin is tuple:
         if not isinstance(value, list | tuple):
             raise expected("a list")
@@ -188,7 +193,7 @@ def _fitting(kind: Any, value: Any, path: str) -> Any:
             inner = inner[:1] * len(value)
         if len(value) != len(inner):
             raise expected(f"a list of {len(inner)}")
-        return tuple(_fitting(one, given, path) for one, given in zip(inner, value, strict=True))
+        return tuple(fitting(one, given, path) for one, given in zip(inner, value, strict=True))
     elif origin is dict:
         if not isinstance(value, Mapping):
             raise expected("a table")

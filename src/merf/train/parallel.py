@@ -3,7 +3,8 @@
 Every rank draws the same problems and takes its share of them; responses are then gathered, so that
 rewards and advantages are computed from the whole batch, exactly as in one process. Each rank puts its
 own responses through the model; gradients are summed. Losses are normalised by the whole step, so the
-sum over ranks is the gradient of one process.
+sum over ranks is the gradient of one process. Each rank holds the whole model, or, with `Policy.shard`, its
+share of it: then the backward passes sum the gradients.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ class World:
         """Join the other processes if `torchrun` started this one."""
         if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
+        if device.startswith("cuda"):
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # what "cuda" means from here on
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -93,8 +96,10 @@ class World:
         if self.size == 1:
             return mine, list(range(len(mine)))
         parts: list[Rollouts] = [mine] * self.size
-        dist.all_gather_object(parts, mine)
-        numbered = [replace(part, group=part.group * self.size + rank) for rank, part in enumerate(parts)]
+        # A tensor on a GPU would arrive on the sender's one.
+        dist.all_gather_object(parts, mine.to("cpu"))
+        device = mine.tokens.device
+        numbered = [replace(part.to(device), group=part.group * self.size + rank) for rank, part in enumerate(parts)]
         owner = np.concatenate([np.full(len(part), rank) for rank, part in enumerate(parts)])
         together = Rollouts.concatenate(numbered)
         order = np.argsort(together.group, kind="stable")

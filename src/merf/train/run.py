@@ -92,6 +92,7 @@ class Run:
             checkpoint.set_rng_state(state["rng"])
             self.tokens_seen, self.seconds = int(state["tokens"]), float(state["seconds"])
             self.best = float(state["best"])
+            ctx.policy.refresh()
             break
         if ctx.world.leads:
             for name in ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl"):
@@ -103,11 +104,12 @@ class Run:
 
     def save(self, step: int, ctx: StepContext, learner: Learner) -> None:
         """Write a checkpoint from which step `step` comes next, and forget old ones."""
+        learned = learner.state_dict()  # gathered from all processes, if the policy is sharded
         if not ctx.world.leads:
             return
         state = {
             "step": step,
-            "learner": learner.state_dict(),
+            "learner": learned,
             "curriculum": ctx.recipe.curriculum.state_dict(),
             "judges": [judge.state_dict() for judge in ctx.recipe.judges],
             "rng": checkpoint.rng_state(),
@@ -116,7 +118,7 @@ class Run:
             "best": self.best,
         }
         try:
-            checkpoint.save(self.checkpoints / f"step-{step}", ctx.policy.model, ctx.policy.tokenizer, state)
+            checkpoint.save(self.checkpoints / f"step-{step}", ctx.policy.whole, ctx.policy.tokenizer, state)
         except OSError as error:
             raise TrainingStopped(
                 f"the checkpoint of step {step} could not be written ({error}); the one before is whole. "
@@ -226,7 +228,7 @@ class Run:
         if accuracy > self.best:
             self.best = accuracy
             if ctx.world.leads and step > 0:
-                checkpoint.save(self.checkpoints / "best", ctx.policy.model, ctx.policy.tokenizer, {"step": step})
+                checkpoint.save(self.checkpoints / "best", ctx.policy.whole, ctx.policy.tokenizer, {"step": step})
         self.seconds -= time.perf_counter() - started  # the clock compares training, not evaluation
         return found
 
@@ -236,7 +238,8 @@ class Run:
             steps = ctx.recipe.steps
             if self.plan:
                 self.evaluate(steps, ctx, full=True)
-            if not (self.checkpoints / f"step-{steps}").exists():
+            # Only the leader knows: for the others it may not have finished writing.
+            if ctx.world.agree(ctx.world.leads and not (self.checkpoints / f"step-{steps}").exists()):
                 self.save(steps, ctx, learner)
         if ctx.world.leads:
             self.status("interrupted" if self.interrupted else "done")

@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from merf.core.problem import Problem
+from merf.core.recipe import Recipe
 from merf.core.seams import Task
 from merf.policy.load import ModelError
 from merf.policy.policy import Policy
@@ -57,10 +58,14 @@ def start(
         tokens_per_batch=options.tokens_per_batch,
         precision=precision_of(options),
     )
+    policy.static = options.static_decoding
     if options.gradient_checkpointing:
         policy.save_memory()
     if options.lora_rank:
         policy.add_adapters(options.lora_rank, options.seed)
+    if options.shard:
+        check_shardable(options, recipe, world)
+        policy.shard()
     if options.server.url:
         policy.use_server(options.server.url, options.server.model, options.server.speaks, folder / "served")
     check_prompts(policy, plan, [*longest, *plan.problems], options.max_tokens)
@@ -80,6 +85,18 @@ def start(
             run.status("failed", str(stopped))
         raise
     return run
+
+
+def check_shardable(options: TrainOptions, recipe: Recipe, world: World) -> None:
+    """Refuse what sharding can't be combined with."""
+    if world.size == 1:
+        raise ValueError("--shard spreads the weights over processes: start several with `torchrun --nproc_per_node N`")
+    if options.lora_rank:
+        raise ValueError(
+            "--shard doesn't go with --lora-rank: adapters are small, and the rest needs no optimiser state"
+        )
+    if recipe.judges:
+        raise ValueError("--shard doesn't go with a method whose judge is a model of its own: it wouldn't be sharded")
 
 
 def check_prompts(policy: Policy, plan: EvaluationPlan, problems: Sequence[Problem], max_tokens: int) -> None:
