@@ -17,7 +17,7 @@ from merf.core.seeds import derive
 from merf.lab import bases, build
 from merf.lab.card import WORTH_IT, Card
 from merf.lab.pretrain import Shape
-from merf.lab.worlds import knights
+from merf.lab.worlds import get, knights
 from merf.policy.policy import Policy
 
 SHIPPED = {name: bases.SHIPPED / name for name in build.SHIPPED}
@@ -90,26 +90,113 @@ def test_the_stored_card_is_true_of_the_stored_weights():
     assert abs(right / 60 - rate) <= 4 * error
 
 
+TINY = Shape(width=32, layers=1, heads=2, read=100, vocabulary=400)
+
+
+def quick(base, steps=2):
+    """The same base in a few steps, with a model that learns nothing."""
+    trunk = tuple(replace(stage, steps=2, prompts=2, warmup=0) for stage in base.trunk)
+    return replace(base, trunk=trunk, stage=replace(base.stage, steps=steps, prompts=2), shape=TINY, samples=2)
+
+
+@pytest.fixture
+def no_card(monkeypatch):
+    card = Card({"work": {"2": 0.5}, "guess": {"2": 0.4}}, {"none": {"works": 0.0}})
+    monkeypatch.setattr(build, "measure", lambda *given: card)
+
+
 @pytest.mark.slow
-def test_bases_are_built_from_a_trunk_and_from_each_other(tmp_path, monkeypatch):
-    tiny = [replace(stage, steps=2, prompts=2, warmup=0) for stage in build.TRUNK]
+def test_bases_are_built_from_a_trunk_and_from_each_other(tmp_path, no_card):
     told = []
 
     def report(name, step, steps, loss):
         told.append((name, step, steps))
         assert math.isfinite(loss)
 
-    card = Card({"work": {"2": 0.5}, "guess": {"2": 0.4}}, {"none": {"works": 0.0}})
-    monkeypatch.setattr(build, "measure", lambda policy: card)
-    build.build_trunk(tmp_path / "trunk", report, tiny, Shape(width=32, layers=1, heads=2))
-    parent = replace(build.BASES["knights"], stage=replace(build.BRANCH, steps=2, prompts=2))
+    parent = quick(build.BASES["knights"])
+    build.build_trunk(parent, tmp_path / "trunk", report)
     build.build_base(parent, tmp_path / "trunk", tmp_path / "knights", report)
-    rare = replace(build.BASES["knights-5"], stage=replace(build.CHANGE, steps=1, prompts=2))
+    rare = quick(build.BASES["knights-5"], steps=1)
     build.build_base(rare, tmp_path / "knights", tmp_path / "knights-5", report)
-    assert [name for name, _, _ in told] == ["trunk"] * 4 + ["knights"] * 2 + ["knights-5"]
+    assert [name for name, _, _ in told] == ["knights: trunk"] * 4 + ["knights"] * 2 + ["knights-5"]
     assert [step for _, step, _ in told] == [1, 2, 3, 4, 1, 2, 1]
-    assert all(steps == 4 for name, _, steps in told if name == "trunk")
+    assert all(steps == 4 for name, _, steps in told if name == "knights: trunk")
     for name in ("knights", "knights-5"):
         assert Card.load(tmp_path / name / "card.json").pays == {"2": 0.1}
         assert Policy.load(tmp_path / name).shares
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_the_recipe_of_the_shipped_bases_is_the_one_they_were_made_by():
+    assert [(stage.steps, stage.prompts, stage.lr, stage.end, stage.warmup) for stage in build.TRUNK] == [
+        (500, 20, 2e-3, 2e-3, 100),
+        (500, 20, 2e-3, 2e-3, 0),
+    ]
+    for name in build.SHIPPED:
+        base = build.BASES[name]
+        assert (base.trunk, base.parent, base.stage.steps, base.stage.end) == (build.TRUNK, "", 1200, 0.0)
+        assert (base.shape.width, base.shape.layers, base.shape.vocabulary) == (160, 5, 768)
+        assert build.trunk_folder(base).name == "knights"
+
+
+def ignore(*report):
+    pass
+
+
+@pytest.mark.slow
+def test_a_base_is_built_again_only_when_something_that_made_it_changes(tmp_path, no_card):
+    base = quick(build.base_named("arithmetic"))
+    build.build_trunk(base, tmp_path / "trunk", ignore)
+    build.build_base(base, tmp_path / "trunk", tmp_path / "base", ignore)
+    assert build.fresh(tmp_path / "trunk", build.trunk_mark(base))
+    assert build.fresh(tmp_path / "base", build.base_mark(base, None))
+    assert not build.fresh(tmp_path / "nowhere", build.base_mark(base, None))
+    rarer = replace(base, stage=replace(base.stage, dials=replace(base.dials, untold_work=0.5)))
+    assert not build.fresh(tmp_path / "base", build.base_mark(rarer, None))
+    other_trunk = replace(base, trunk=base.trunk[:1])
+    assert not build.fresh(tmp_path / "base", build.base_mark(other_trunk, None))
+    wider = replace(base, shape=replace(TINY, width=64))
+    assert not build.fresh(tmp_path / "base", build.base_mark(wider, None))
+
+
+def test_a_writer_who_writes_otherwise_changes_the_fingerprint(monkeypatch):
+    from merf.lab.worlds import arithmetic
+
+    base = quick(build.base_named("arithmetic"))
+    before = build.base_mark(base, None)
+    assert before == build.base_mark(base, None)
+    monkeypatch.setattr(arithmetic, "BETWEEN", ("Next.",))
+    assert build.base_mark(base, None) != before
+
+
+@pytest.mark.slow
+def test_any_world_is_built_from_its_mixture_with_its_card(tmp_path, monkeypatch):
+    """A real build, in miniature: documents, tokenizer, trunk, branch, and every part of the card."""
+    parts = []
+
+    def report(name, step, steps, loss):
+        parts.append((name, step, steps))
+
+    world = get("arithmetic")
+    monkeypatch.setattr(type(world), "tokens", 12)  # a model that has learnt nothing never stops
+    base = quick(build.base_named("arithmetic"))
+    build.build_trunk(base, tmp_path / "trunk", report)
+    card = build.build_base(base, tmp_path / "trunk", tmp_path / "base", report)
+    assert (card.world, card.level, card.main) == ("arithmetic", str(world.level), "careful")
+    assert set(card.accuracy) == {*world.openings, "guess"}
+    assert set(card.pass_at) == {"1", "2", "4", "8", "16", "32", "64"}
+    measured = [(step, steps) for name, step, steps in parts if name.endswith("card")]
+    assert measured == [(i + 1, len(measured)) for i in range(len(measured))]
+    assert Card.load(tmp_path / "base" / "card.json") == card
+
+
+def test_the_time_of_a_build_is_estimated_from_a_few_steps(lab_tokenizer):
+    from merf.lab.estimate import estimate
+
+    base = quick(build.BASES["knights"])
+    found = estimate(base, lab_tokenizer, with_trunk=True)
+    longer = estimate(replace(base, stage=replace(base.stage, steps=2000)), lab_tokenizer, with_trunk=False)
+    assert found.trunk > 0
+    assert longer.trunk == 0
+    assert longer.branch > 20 * found.branch
+    assert "minutes" in str(found)

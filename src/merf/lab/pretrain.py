@@ -23,9 +23,11 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a base model (1.7 million parameters by default)."""
+    """The size of a base model (1.7 million parameters by default). Its tokenizer has `vocabulary` tokens, learnt
+    from the first `read` documents."""
 
     vocabulary: int = 768
+    read: int = 6000
     width: int = 160
     layers: int = 5
     heads: int = 5

@@ -73,8 +73,8 @@ def columns(a: int, b: int, sign: str) -> Iterator[Column]:
 
 def total(done: list[Column]) -> int:
     """The number that the columns' written digits make, with the carry that is left over."""
-    number = sum(column.digit * 10**place for place, column in enumerate(done))
-    return number + done[-1].on * 10 ** len(done) if done[-1].sign == "+" else number
+    digits = [column.digit for column in done] + ([done[-1].on] if done[-1].sign == "+" else [])
+    return int("".join(map(str, reversed(digits))))
 
 
 @dataclass(frozen=True)
