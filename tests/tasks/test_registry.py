@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from merf.core.problem import Problem
 from merf.core.response import Response, Verdict
-from merf.tasks import TASKS, get, names
+from merf.tasks import TASKS, extras, get, names
 from merf.tasks.procedural import ATTEMPTS, ONE_IN, Procedural, side
 
 GENERATED: dict[str, dict[str, Any]] = {
@@ -242,3 +242,9 @@ def test_listing_and_making_tasks_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "[]\n"
+
+
+def test_textarena_without_the_package_says_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(extras.MissingExtra, match=r"merf\[textarena\]"):
+        get("textarena:Mastermind-v0")

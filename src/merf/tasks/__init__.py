@@ -44,12 +44,16 @@ TASKS: dict[str, str] = {
 }
 """Task names and who makes them, as `module:callable`."""
 
-FAMILIES: dict[str, str] = {"rg": "merf.tasks.gym:Gym", "data": "merf.tasks.data:Data"}
+FAMILIES: dict[str, str] = {
+    "rg": "merf.tasks.gym:Gym",
+    "data": "merf.tasks.data:Data",
+    "textarena": "merf.tasks.textarena:TextArena",
+}
 """`family:member` names and who makes them; the member is the callable's first argument."""
 
 
 def names() -> list[str]:
-    """Every name `get` knows by itself; `data:PATH` comes on top."""
+    """Every name `get` knows by itself; `data:PATH` and `textarena:GAME` come on top."""
     from merf.tasks.gym_table import table
 
     return [*TASKS, *(f"rg:{name}" for name in table())]
