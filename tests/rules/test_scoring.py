@@ -240,3 +240,16 @@ def test_the_parts_of_a_rulebook_are_found_at_any_depth() -> None:
 def test_long_texts_are_sent_by_themselves() -> None:
     long, short = batch(respond("x" * scoring.CHARACTERS)), batch(respond("x"))
     assert [len(part) for part in scoring._gathered(iter([long, short, short, long, short]))] == [1, 3, 1]
+
+
+def test_several_workers_judge_at_the_same_time() -> None:
+    """Every verdict waits until four are being given at once: one after the other they would never get there."""
+    together = threading.Barrier(4, timeout=30)
+
+    def verify(problem: Problem, answer: str) -> Verdict:
+        together.wait()
+        return Verdict(correct=True)
+
+    items = [Response(Problem("?"), r"\boxed{1}", member=i % 2, layout=Boxed(), verify=verify) for i in range(8)]
+    with Scorer(Rulebook(Correct(right=1, wrong=0, unreadable=-1)), workers=4) as scorer:
+        assert scorer.score(Responses.of(items, [i // 2 for i in range(8)])).total.tolist() == [1.0] * 8

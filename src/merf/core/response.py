@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,27 @@ from merf.core.problem import Messages, Problem
 from merf.core.progress import Progress
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
+
+
+class once(Generic[T]):
+    """`functools.cached_property` as it is from Python 3.12 on. Before that it holds one lock for all instances
+    while it computes, so that threads would judge one response after the other."""
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function, self.name, self.__doc__ = function, function.__name__, function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> once[T]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: Any = None) -> T: ...
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.function(instance)
+        return value
 
 
 @dataclass(frozen=True)
@@ -59,7 +79,7 @@ class Response:
     verify: Verifier = no_verifier
     extras: Mapping[str, Any] = field(default_factory=dict)
 
-    @cached_property
+    @once
     def parsed(self) -> Parsed:
         """The strict reading. A response that was cut off has no answer, whatever it contains."""
         if not self.finished:
@@ -75,7 +95,7 @@ class Response:
         """The final answer, or None where the layout was broken."""
         return self.parsed.answer
 
-    @cached_property
+    @once
     def verdict(self) -> Verdict:
         """The task's verdict on the answer; a broken layout is unreadable without asking the task, and a blank
         answer is as good as none unless it is right."""
@@ -86,7 +106,7 @@ class Response:
             return replace(verdict, readable=False, note=verdict.note or "no answer")
         return verdict
 
-    @cached_property
+    @once
     def lenient(self) -> bool:
         """Whether the last thing that looks like an answer is right, broken layout or not."""
         found = self.layout.find(self.text)

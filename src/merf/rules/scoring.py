@@ -10,6 +10,7 @@ one to find the culprit, which gets no score; the others are then scored as the 
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,9 @@ from merf.tasks.deadline import Failure, KillablePool, in_order
 
 AT_ONCE, CHARACTERS = 64, 1 << 20
 """Responses, and characters of them, that go to a worker in one message, unless one batch has more."""
+
+ROUNDS = 2
+"""Messages per worker that a batch is cut into at the least, so that none is idle for long at the end."""
 
 
 class Outcome(NamedTuple):
@@ -77,14 +81,16 @@ class Scorer:
             return next(self.stream([responses])).scores
         rows = list(responses.groups())
         whole = _empty(self.book, len(responses))
-        for where, outcome in zip(rows, self.stream(_part(responses, rows_) for rows_ in rows), strict=True):
+        share = math.ceil(len(responses) / (ROUNDS * self.workers))
+        outcomes = self.stream((_part(responses, rows_) for rows_ in rows), min(share, AT_ONCE))
+        for where, outcome in zip(rows, outcomes, strict=True):
             _put(whole.scores, where, outcome.scores)
         return whole.scores
 
-    def stream(self, batches: Iterable[Responses]) -> Iterator[Outcome]:
+    def stream(self, batches: Iterable[Responses], at_once: int = AT_ONCE) -> Iterator[Outcome]:
         """The outcome of each batch, in order; reads only a little ahead. A batch is scored as a whole, as
-        `Rulebook.score` does it; batches don't see each other."""
-        for outcomes in in_order(self._several, _gathered(iter(batches)), self.workers):
+        `Rulebook.score` does it; batches don't see each other. `at_once` responses, or a batch, go to a worker."""
+        for outcomes in in_order(self._several, _gathered(iter(batches), at_once), self.workers):
             yield from outcomes
 
     def _several(self, batches: Sequence[Responses]) -> list[Outcome]:
@@ -96,7 +102,7 @@ class Scorer:
         """The response with its verdict, and without the verifier: ready to be sent to a worker."""
         verdict = judged(response) if self.judges else Verdict(correct=None)
         ready = replace(response, verify=no_verifier)
-        # Both are kept where `cached_property` would put them.
+        # Both are kept where `once` would put them.
         ready.__dict__.update(parsed=response.parsed, verdict=verdict)
         return ready
 
@@ -180,7 +186,7 @@ def within(value: Any) -> Iterator[Any]:
         yield from within(part)
 
 
-def _gathered(batches: Iterator[Responses]) -> Iterator[list[Responses]]:
+def _gathered(batches: Iterator[Responses], at_once: int) -> Iterator[list[Responses]]:
     """Batches in lists that aren't worth dividing further."""
     gathered: list[Responses] = []
     responses = characters = 0
@@ -188,7 +194,7 @@ def _gathered(batches: Iterator[Responses]) -> Iterator[list[Responses]]:
         gathered.append(batch)
         responses += max(len(batch), 1)
         characters += sum(len(response.text) for response in batch)
-        if responses >= AT_ONCE or characters >= CHARACTERS:
+        if responses >= at_once or characters >= CHARACTERS:
             yield gathered
             gathered, responses, characters = [], 0, 0
     if gathered:
