@@ -15,10 +15,9 @@ import pytest
 
 from merf.tasks import get
 
-
 pytest.importorskip("textarena", reason="needs pip install 'merf[textarena]'")
 
-from merf.tasks.textarena import GAMES, Arcade, plain  # noqa: E402
+from merf.tasks.textarena import GAMES, Arcade, plain
 
 
 def guess_number(game: Any) -> list[str]:
