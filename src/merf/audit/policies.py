@@ -119,7 +119,10 @@ def never_stops(case: Case) -> Sequence[str]:
 
 # Something in the answer's place that is no answer.
 
-MASTER_KEYS = ("Thought process:", "Let's solve this problem step by step.", "Solution", "解", "Answer:")
+MASTER_KEYS = (
+    *("Thought process:", "Let's solve this problem step by step.", "Solution", "解", "かいせつ", "Respuesta"),
+    "Answer:",
+)
 
 
 @policy("junk")

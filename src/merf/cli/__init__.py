@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "score": "score a file of completions with a rulebook",
     "describe": "print a rulebook as a model reads it, in every style",
     "audit": "attack a rulebook before a policy does",
+    "evaluate": "measure a trained model's limits, a judge's gullibility, or a model's confidence",
     "tasks": "list the tasks, or show problems of one",
     "methods": "list published methods, or explain one",
     "claims": "measure what methods are said to achieve",

@@ -98,7 +98,7 @@ class Calibration:
         return asdict(self)
 
 
-def calibration(confidence: Array, right: Array, problem: Array, tokens: Array, bins: int = 10) -> Calibration:
+def calibration(confidence: Array, right: Array, problem: np.ndarray, tokens: Array, bins: int = 10) -> Calibration:
     """Of N responses: stated confidence [N] in [0, 1] (NaN where there is none), right [N] 1, 0 or NaN where the
     verifier failed, the number of the problem and the length in tokens [N]."""
 

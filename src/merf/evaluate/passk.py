@@ -6,15 +6,22 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from merf.core.response import Array
 
-def pass_at_k(right: Sequence[int] | np.ndarray, samples: int, k: int) -> float:
-    """Mean over problems of 1 − C(n−c, k) / C(n, k): the chance that at least one of k samples is right.
+
+def solved(right: Sequence[int] | np.ndarray, samples: int, k: int) -> Array:
+    """Of each problem the chance that at least one of k samples is right [P]: 1 − C(n−c, k) / C(n, k).
 
     `right[i]` of problem i's `samples` were right; k ≤ samples.
     """
     if not 1 <= k <= samples:
         raise ValueError(f"pass@{k} can't be estimated from {samples} samples: draw at least k")
-    return float(np.mean([1.0 - _all_wrong(samples, int(c), k) for c in right]))
+    return np.array([1.0 - _all_wrong(samples, int(c), k) for c in right])
+
+
+def pass_at_k(right: Sequence[int] | np.ndarray, samples: int, k: int) -> float:
+    """The mean of these chances over the problems."""
+    return float(np.mean(solved(right, samples, k)))
 
 
 def _all_wrong(n: int, c: int, k: int) -> float:

@@ -54,12 +54,13 @@ def paired(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Int
 
 
 def resampled(
-    measure: Callable[..., float], unit: Array, *columns: Array, seed: int = 0, draws: int = 2000
+    measure: Callable[..., float], unit: np.ndarray, *columns: Array, seed: int = 0, draws: int = 2000
 ) -> Interval:
     """`measure(*columns)` with a 95 % percentile bootstrap interval that resamples whole units (problems, say).
 
     `unit` [N] says which unit each row belongs to. Resamples in which the measure is undefined (NaN) are left out; the
-    bounds are NaN for fewer than three units, or where more than half are undefined.
+    bounds are NaN for fewer than three units, or where more than half are undefined. Where all units agree the interval
+    is a point, which is not certainty.
     """
     value = measure(*columns)
     numbers, place = np.unique(unit, return_inverse=True)

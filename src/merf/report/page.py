@@ -187,8 +187,6 @@ def embedded(value: Any) -> str:
 
 def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord]) -> None:
     """Write the report of a comparison; the first arm is the baseline."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((resources.files("merf.report") / "page.html.jinja").read_text(encoding="utf-8"))
     header, rows = table(arms)
     drawn = charts(arms)
     seeds = len(arms[0].runs)
@@ -212,7 +210,8 @@ def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord
         if seeds > 2
         else "With fewer than three seeds there are no intervals: a difference may be luck."
     )
-    page = template.render(
+    page = rendered(
+        "page.html.jinja",
         title=title,
         question=question,
         headline=headline(arms),
@@ -226,6 +225,14 @@ def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord
         figures=embedded([json.loads(chart.figure.to_json()) for chart in drawn]),
         samples=embedded(samples_of(arms)),
         told=told,
-        plotly=get_plotlyjs(),
     )
     write_text(path, page)
+
+
+def rendered(name: str, **values: Any) -> str:
+    """A page from one of the templates here, with style and charts inside it."""
+    room = resources.files("merf.report")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((room / name).read_text(encoding="utf-8"))
+    style = (room / "page.css").read_text(encoding="utf-8")
+    return template.render(style=style, plotly=get_plotlyjs(), **values)
