@@ -15,7 +15,12 @@ from merf.train.options import TrainOptions
 WORLDS: dict[str, str] = {
     "knights": "merf.lab.worlds.knights:Knights",
     "arithmetic": "merf.lab.worlds.arithmetic:Arithmetic",
+    "countdown": "merf.lab.worlds.countdown:Countdown",
     "functions": "merf.lab.worlds.functions:Functions",
+    "graph": "merf.lab.worlds.graph:Graph",
+    "facts": "merf.lab.worlds.facts:FactsWorld",
+    "graded": "merf.lab.worlds.graded:GradedWorld",
+    "distractors": "merf.lab.worlds.distractors:DistractorsWorld",
 }
 """World names and their classes, as `module:class`."""
 
