@@ -101,6 +101,19 @@ def test_prompts_without_a_common_prefix(model_of, monkeypatch):
     assert_same(samples(model, prompts, True), samples(model, prompts, False))
 
 
+def test_mixed_precision_goes_through_fixed_buffers(policy, monkeypatch):
+    """Keys and values are kept in bfloat16; what is sampled is scored alike within that precision."""
+    recorded: list[Tape] = []
+    monkeypatch.setattr(static, "captured", on_tape(recorded))
+    policy.precision, policy.static = torch.bfloat16, True
+    prompts = [[40, 50, 60]] * 6
+    drawn = policy.sample(prompts, Sampling(max_tokens=20), list(range(6)))
+    scored = policy.token_logprobs(prompts, [s.tokens for s in drawn])
+    assert recorded
+    for sample, row in zip(drawn, scored, strict=True):
+        assert np.allclose(sample.logprobs, row, atol=0.15)
+
+
 def test_buffers_keep_their_place_and_steps_come_in_few_sizes(model_of):
     model = model_of("llama", 100)
     decoder = StaticDecoder(model, 0, 200)

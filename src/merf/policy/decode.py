@@ -46,6 +46,7 @@ class ModelDecoder:
 
     def __init__(self, model: Any, prefix: int, layers: Sequence[int] = ()) -> None:
         self.model, self.prefix, self.keeps = model, prefix, layers
+        self.stored: torch.dtype | None = None  # what keys and values are kept in, if not as they come
 
     def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[PrefixCache, States]:
         """Run every distinct prompt once."""
@@ -54,6 +55,8 @@ class ModelDecoder:
         states, captured = capture_keys(self.model, tree, self.keeps)
         last = tree.prompts.index[:, 0] + tree.prompts.own.sum(1) - 1
         rows = torch.tensor(parent, dtype=torch.long, device=device)
+        # Rotation may have made float32 of them, which every step would have to read and convert.
+        captured = [(key.to(self.stored or key.dtype), value.to(self.stored or value.dtype)) for key, value in captured]
         return PrefixCache(captured, tree, rows), states.at(last[rows])
 
     def step(self, tokens: Tensor, cache: PrefixCache) -> States:
@@ -94,6 +97,7 @@ class LlamaDecoder(ModelDecoder):
         """`positions` is how far any sequence can reach; rotary angles are tabulated up to it. Weights are
         read as `dtype`."""
         super().__init__(model, prefix, layers)
+        self.stored = dtype
         backbone, config = model.get_decoder(), model.config
         self.embedding = backbone.embed_tokens.weight.to(dtype)
         self.eps = config.rms_norm_eps

@@ -76,8 +76,8 @@ class StaticCache(PrefixCache):
 
     def _store(self, layer: Layer, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         own_k, own_v = (x[: self.rows_used, :, : self.room_used] for x in (layer.own_k, layer.own_v))
-        own_k.index_copy_(2, self.at, key[:, :, None])
-        own_v.index_copy_(2, self.at, value[:, :, None])
+        own_k.index_copy_(2, self.at, key[:, :, None].to(own_k.dtype))
+        own_v.index_copy_(2, self.at, value[:, :, None].to(own_v.dtype))
         return own_k, own_v
 
     def wrote(self) -> None:
