@@ -186,7 +186,7 @@ def within(value: Any) -> Iterator[Any]:
         yield from within(part)
 
 
-def _gathered(batches: Iterator[Responses], at_once: int) -> Iterator[list[Responses]]:
+def _gathered(batches: Iterator[Responses], at_once: int = AT_ONCE) -> Iterator[list[Responses]]:
     """Batches in lists that aren't worth dividing further."""
     gathered: list[Responses] = []
     responses = characters = 0
