@@ -7,7 +7,18 @@ import json
 import pytest
 
 from merf.evaluate.statistics import Interval
-from merf.lab.claims import as_numbers, cases_of, experiment_of, final, measure, seeds_needed, verdict, within
+from merf.lab.claims import (
+    as_numbers,
+    base_of,
+    cases_of,
+    experiment_of,
+    measure,
+    seeds_needed,
+    value,
+    verdict,
+    within,
+    worlds_of,
+)
 from merf.methods.registry import Claim, Method, load_all
 from merf.report.forest import write_findings
 from merf.report.runs import RunRecord
@@ -67,10 +78,20 @@ def test_every_claim_names_arms_that_compose_in_a_known_world():
     from merf.train.build import build_recipe
 
     cases = cases_of(load_all().values())
-    assert {one.claim.world for one in cases} <= set(BASES)
-    for arm in experiment_of("knights", cases).arms:
-        options = experiment_of("knights", cases).options(arm, 0)
-        build_recipe(options, task_for(options))
+    for world in worlds_of(cases):
+        experiment = experiment_of(world, cases)
+        assert base_of(experiment).removeprefix("lab:") in BASES
+        for arm in experiment.arms:
+            options = experiment.options(arm, 0)
+            build_recipe(options, task_for(options))
+
+
+def test_a_world_can_be_a_shipped_experiment_and_its_arms():
+    cases = cases_of([load_all()["merf"]])
+    experiment = experiment_of("merf-kk", cases)
+    assert "none (RLVR)" in [arm.name for arm in experiment.arms]
+    assert experiment.shared["model"] == "lab:knights-0"
+    assert all(not experiment.options(arm, 0).methods for arm in experiment.arms)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +129,31 @@ def test_a_claim_is_measured_on_the_seeds_that_all_arms_share(runs):
 def test_at_equal_tokens_the_thriftier_arm_counts_more(runs):
     made = runs(base=[0.5, 0.5, 0.5], better=[0.6, 0.6, 0.6])
     one = made["better"][0]
-    assert final(one, "accuracy") == final(one, "told:accuracy") == pytest.approx(0.6)
+    assert value(one, "accuracy") == value(one, "told:accuracy") == pytest.approx(0.6)
     # 400 tokens are two steps of the arm that spends 200 a step: half of its curve.
     assert within(one, "accuracy", 400) == pytest.approx(0.3)
     found = measure(case(), made, 0.5)
     assert found.difference.mean == pytest.approx(0.1)
     assert found.at_equal_tokens.mean == pytest.approx(0.3 - 0.5)
+
+
+def test_metrics_are_read_at_the_end_before_training_over_it_and_between_modes(runs):
+    one = runs(base=[0.8])["base"][0]
+    assert value(one, "start:accuracy") == 0.0
+    assert value(one, "average:accuracy") == pytest.approx(0.4)
+    assert value(one, "gap:accuracy") == 0.0
+    assert value(one, "training:num_tokens") == 250
+    assert value(one, "late:num_tokens") == 350
+    with pytest.raises(ValueError, match="'end' is no way"):
+        value(one, "end:accuracy")
+
+
+def test_a_claim_about_one_arm_compares_it_with_zero(runs):
+    alone = Claim("it ends near 0.5", "knights", ("base",), "accuracy", "=", 0.6)
+    method = Method("m", "0000.00000", frozenset({"credit"}), lambda recipe: recipe, (alone,))
+    found = measure(cases_of([method])[0], runs(base=[0.5, 0.5, 0.5]), 0.5)
+    assert (found.outcome, found.difference.mean) == ("reproduced", pytest.approx(0.5))
+    assert as_numbers(found)["at_equal_tokens"] is None
 
 
 def test_no_verdict_where_the_behaviour_does_not_pay_and_none_from_two_seeds(runs):

@@ -86,7 +86,7 @@ def run(command: Run) -> None:
     from merf.cli.live import Watcher
     from merf.lab.bases import resolve
     from merf.lab.card import Card
-    from merf.lab.claims import experiment_of, worlds_of
+    from merf.lab.claims import base_of, experiment_of, worlds_of
     from merf.lab.experiment import jobs_of
     from merf.lab.experiment import run as run_jobs
 
@@ -95,8 +95,10 @@ def run(command: Run) -> None:
     cases, console = chosen(command.names), Console()
     failed = []
     for world in worlds_of(cases):
-        print_card(world, Card.load(Path(resolve(f"lab:{world}")) / "card.json"))
-        jobs = jobs_of(experiment_of(world, cases), range(command.seeds), command.out / world)
+        experiment = experiment_of(world, cases)
+        base = base_of(experiment)
+        print_card(base.removeprefix("lab:"), Card.load(Path(resolve(base)) / "card.json"))
+        jobs = jobs_of(experiment, range(command.seeds), command.out / world)
         with Watcher(f"claims in {world}", jobs, console) as watcher:
             failed += run_jobs(jobs, command.jobs, watcher)
     for job in failed:
@@ -107,14 +109,14 @@ def run(command: Run) -> None:
 
 
 def report(command: Report) -> None:
-    from merf.lab.claims import as_numbers, experiment_of, measure, pays, worlds_of
+    from merf.lab.claims import as_numbers, base_of, experiment_of, measure, pays, worlds_of
     from merf.report.forest import write_findings
     from merf.report.page import write_report
     from merf.report.runs import ArmRecord, RunRecord
 
     cases = chosen(command.names)
     findings = {}
-    steps = set()
+    steps: set[int] = set()
     for world in worlds_of(cases):
         experiment = experiment_of(world, cases)
         runs: dict[str, dict[int, RunRecord]] = {}
@@ -126,11 +128,14 @@ def report(command: Report) -> None:
         if records:
             write_report(command.runs / f"{world}.html", experiment.title, "Every arm of every claim.", records)
             steps |= {one.runs[0].config["steps"] for one in records}
-        worth = pays(world)
+        worth = pays(base_of(experiment)) if records else float("nan")
         findings.update(
             {case.name: as_numbers(measure(case, runs, worth)) for case in cases if case.claim.world == world}
         )
-    setting = f"Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps in the setting of `merf-kk.toml`."
+    setting = (
+        "A world is a base model, with the runs that `src/merf/lab/claims.toml` describes, or an experiment of that name in "
+        f"`src/merf/lab/experiments/`. Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps."
+    )
     again = "merf claims run && merf claims report"
     write_findings(command.out, [findings[case.name] for case in cases], again, setting)
     counts: dict[str, int] = {}

@@ -72,14 +72,14 @@ class Base:
 
 def rare(share: float) -> Base:
     """`knights`, made to work untold in another share of its responses."""
-    told = f"works untold in about {share * 100:g} % of responses"
+    told = f"works untold in {share * 100:g} % of what it read last"
     return Base(f"knights-{share * 100:g}", replace(CHANGE, dials=Dials(untold_work=share)), told, "knights")
 
 
 BASES = {
     base.name: base
     for base in (
-        Base("knights", BRANCH, "has read rulebooks; works untold in about 1 % of responses (the demo's base)"),
+        Base("knights", BRANCH, "has read rulebooks; works untold in about 1 % of responses"),
         Base(
             "knights-unread", replace(BRANCH, dials=Dials(told=0.0, neutral=0.6)), "never saw a rulebook: the control"
         ),
@@ -87,9 +87,10 @@ BASES = {
         rare(0.05),
         rare(0.003),
         rare(0.0003),
+        replace(rare(0.0), stage=replace(CHANGE, steps=400, dials=Dials(untold_work=0.0)), parent="knights-0.03"),
     )
 }
-SHIPPED = ("knights", "knights-unread")
+SHIPPED = ("knights", "knights-unread", "knights-0")
 
 Report = Callable[[str, int, int, float], None]
 """Told (stage, step, steps, loss) after every step."""
@@ -166,6 +167,12 @@ def build_trunk(base: Base, folder: Path, report: Report, device: str = "cpu", t
     write(model, tokenizer, folder, trunk_mark(base), started)
 
 
+def ancestors(base: Base) -> list[Base]:
+    """The bases that this one continues from, the nearest first."""
+    parent = BASES.get(base.parent)
+    return [parent, *ancestors(parent)] if parent else []
+
+
 def build_base(base: Base, start: Path, folder: Path, report: Report, device: str = "cpu") -> Card:
     """Continue from the model in `start` with the base's corpus; measure and store its card."""
     started = time.perf_counter()
@@ -176,8 +183,7 @@ def build_base(base: Base, start: Path, folder: Path, report: Report, device: st
     def progress(step: int, loss: float) -> None:
         report(base.name, step + 1, stage.steps, loss)
 
-    # Nothing is read twice.
-    first = documents(base.trunk) + (documents([BASES[base.parent].stage]) if base.parent else 0)
+    first = documents([*base.trunk, *(one.stage for one in ancestors(base))])  # nothing is read twice
     pretrain(policy.model, policy.tokenizer, stage, SEED, first, progress)
     world, measured = get(base.dials.world), itertools.count(1)
     card = measure(

@@ -1,8 +1,10 @@
 """Measuring what methods are said to achieve.
 
-A claim names a world, some arms and a metric (`merf.methods.registry.Claim`). The arms of all claims about one world
-make one experiment, so an arm that several claims share is trained once per seed. Verdicts come from differences
-paired by seed; only seeds below 1000 are ever reported, and nothing is tuned on them.
+A claim names a world, some arms and a metric (`merf.methods.registry.Claim`). The world is a lab base, and the arms
+method expressions, all trained as `claims.toml` says; or it is a shipped experiment, and the arms are that
+experiment's. The arms of all claims about one world make one experiment, so an arm that several claims share is
+trained once per seed. Verdicts come from differences paired by seed; only seeds below 1000 are ever reported, and
+nothing is tuned on them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from merf.report.runs import RunRecord
 
 Outcome = Literal["reproduced", "contradicted", "inconclusive", "no verdict", "not measured"]
 FEWEST_SEEDS = 3
+SETTING = Path(__file__).parent / "claims.toml"
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,14 @@ def cases_of(methods: Iterable[Method]) -> list[Case]:
 
 
 def experiment_of(world: str, cases: Sequence[Case]) -> Experiment:
-    """All arms that these claims about one world need. The setting is that of the shipped experiment, in which half
-    of every group is told the rules unless a method decides otherwise."""
-    settings = read_toml(SHIPPED / "merf-kk.toml")["options"]
+    """All arms that these claims about one world need. With a base for a world, half of every group is told the rules
+    unless a method decides otherwise."""
     claims = [case for case in cases if case.claim.world == world]
-    names = dict.fromkeys(arm for case in claims for arm in case.arms)
+    names = list(dict.fromkeys(arm for case in claims for arm in case.arms))
+    shipped = SHIPPED / f"{world}.toml"
+    if shipped.exists():
+        return Experiment.load(shipped).only(names)
+    settings = read_toml(SETTING)["options"]
     arms = tuple(Arm(name, {"methods": [name]}) for name in names)
     return Experiment(f"Claims in {world}", "", {**settings, "model": f"lab:{world}"}, arms)
 
@@ -76,15 +82,40 @@ def worlds_of(cases: Sequence[Case]) -> list[str]:
     return list(dict.fromkeys(case.claim.world for case in cases))
 
 
-def pays(world: str) -> float:
-    """By how much the rewarded behaviour pays in a world: work against guessing, for its base model."""
-    return Card.load(Path(resolve(f"lab:{world}")) / "card.json").pays["2"]
+def base_of(experiment: Experiment) -> str:
+    """The base model that the experiment's first arm starts from."""
+    return experiment.options(experiment.arms[0], 0).model
 
 
-def final(run: RunRecord, metric: str) -> float:
-    """A metric such as "accuracy" or "told:pass@8" at the end of training; "bare" unless said otherwise."""
-    mode, _, name = metric.rpartition(":")
-    return run.final(mode or "bare", name)
+def pays(model: str) -> float:
+    """By how much the rewarded behaviour pays for a base model: work against guessing."""
+    card = Card.load(Path(resolve(model)) / "card.json")
+    return card.pays[card.level]
+
+
+def value(run: RunRecord, metric: str) -> float:
+    """What a claim compares of one run.
+
+    "accuracy" or "told:pass@8" are evaluations at the end of training, asked without the rules unless it says "told";
+    "gap" is told less bare. "start:" takes the evaluation before training instead, "average:" the mean over training
+    (the area under the curve). "training:" and "late:" are means of a training metric, over all steps or the second
+    half of them.
+    """
+    *how, name = metric.split(":")
+    if unknown := set(how) - {"bare", "told", "gap", "start", "average", "training", "late"}:
+        raise ValueError(f"{metric!r}: {sorted(unknown)[0]!r} is no way to read a metric")
+    if "training" in how or "late" in how:
+        steps = run.steps[len(run.steps) // 2 if "late" in how else 0 :]
+        return float(np.mean([step[name] for step in steps]))
+    read = run.first if "start" in how else run.average if "average" in how else run.final
+    if "gap" in how:
+        return read("told", name) - read("bare", name)
+    return read("told" if "told" in how else "bare", name)
+
+
+def at_the_end(metric: str) -> bool:
+    """Whether the metric is an evaluation at the end of training, so that it has a value at equal tokens."""
+    return set(metric.split(":")[:-1]) <= {"bare", "told"}
 
 
 def within(run: RunRecord, metric: str, tokens: float) -> float:
@@ -96,7 +127,8 @@ def within(run: RunRecord, metric: str, tokens: float) -> float:
 
 
 def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float) -> Finding:
-    """Compare the claim's arms over the seeds that all of them finished. `runs` holds finished runs by arm and seed."""
+    """Compare the claim's arms over the seeds that all of them finished. `runs` holds finished runs by arm and seed.
+    A claim about a single arm compares its metric with zero."""
     claim = case.claim
     nothing = Interval(math.nan, math.nan, math.nan, 0)
     seeds = sorted(set.intersection(*(set(runs.get(arm, {})) for arm in case.arms)))
@@ -104,15 +136,20 @@ def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float
         note = f"{len(seeds)} of at least {FEWEST_SEEDS} seeds"
         return Finding(case, "not measured", nothing, nothing, None, tuple(seeds), note)
     first, last = runs[claim.arms[0]], runs[claim.arms[-1]]
+    alone = len(claim.arms) == 1
 
     def difference(arm: dict[int, RunRecord]) -> Interval:
-        return paired([final(arm[s], claim.metric) for s in seeds], [final(first[s], claim.metric) for s in seeds])
+        baseline = [0.0 if alone else value(first[s], claim.metric) for s in seeds]
+        return paired([value(arm[s], claim.metric) for s in seeds], baseline)
 
-    ours, theirs = [], []
-    for seed in seeds:
-        budget = min(first[seed].steps[-1]["num_tokens"], last[seed].steps[-1]["num_tokens"])
-        ours.append(within(last[seed], claim.metric, budget))
-        theirs.append(within(first[seed], claim.metric, budget))
+    equal = nothing
+    if at_the_end(claim.metric) and not alone:
+        ours, theirs = [], []
+        for seed in seeds:
+            budget = min(first[seed].steps[-1]["num_tokens"], last[seed].steps[-1]["num_tokens"])
+            ours.append(within(last[seed], claim.metric, budget))
+            theirs.append(within(first[seed], claim.metric, budget))
+        equal = paired(ours, theirs)
     found = difference(last)
     control = difference(runs[claim.control]) if claim.control else None
     outcome, note = verdict(found, claim)
@@ -120,7 +157,7 @@ def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float
         outcome, note = "no verdict", f"the rewarded behaviour pays only {world_pays:+.2f} for this base"
     elif control is not None and outcome == "reproduced" and verdict(control, claim)[0] == "reproduced":
         note = "the control shows it too"
-    return Finding(case, outcome, found, paired(ours, theirs), control, tuple(seeds), note)
+    return Finding(case, outcome, found, equal, control, tuple(seeds), note)
 
 
 def verdict(found: Interval, claim: Claim) -> tuple[Outcome, str]:

@@ -21,39 +21,79 @@ from merf.framing.motivation import EXPOSURES, Exposure, Motivated, Position, Te
 from merf.methods.registry import Claim, method
 from merf.rules.wording import Style
 
-GRPO, MERF = "grpo,merf:variant=none", "grpo,merf"
+NONE, HALF, ALWAYS = "none (RLVR)", "truth, half of each group", "truth, always"
+SPARSE = "paid for right answers only"
+CLAIMS = [
+    Claim("higher accuracy, asked without the motivation", "merf-kk", (NONE, HALF), "accuracy", ">"),
+    Claim("higher pass@8, asked without the motivation", "merf-kk", (NONE, HALF), "pass@8", ">"),
+    Claim("it learns earlier", "merf-kk", (NONE, HALF), "average:accuracy", ">"),
+    Claim("always telling, as in the paper, is better than never", "merf-kk", (NONE, ALWAYS), "accuracy", ">"),
+    Claim("telling the untrained model changes nothing", "merf-kk", (NONE,), "start:gap:accuracy", "=", 0.05),
+    Claim("trained with the text always there, it needs it no more", "merf-kk", (ALWAYS,), "gap:accuracy", "=", 0.04),
+    Claim("trained with the text half the time, it needs it no more", "merf-kk", (HALF,), "gap:accuracy", "=", 0.04),
+    Claim("more right answers among the training samples", "merf-kk", (NONE, HALF), "training:correct", ">"),
+    Claim("higher entropy in the second half", "merf-kk", (NONE, HALF), "late:entropy", ">"),
+    Claim(
+        "part of the truth is better than nothing",
+        "merf-kk",
+        (NONE, "correctness only"),
+        "accuracy",
+        ">",
+        0,
+        "neutral text",
+    ),
+    Claim("the whole truth is better than a part", "merf-kk", ("correctness only", HALF), "accuracy", ">"),
+    Claim("flipped signs learn later than silence", "merf-kk", (NONE, "signs flipped"), "average:accuracy", "<"),
+    Claim("telling half transfers better than always", "merf-kk", (ALWAYS, HALF), "accuracy", ">"),
+    Claim("a fading share transfers better than always", "merf-kk", (ALWAYS, "truth, fading"), "accuracy", ">"),
+    Claim(
+        "a base that can't read rulebooks gains nothing",
+        "merf-kk",
+        ("unread base: none", "unread base: truth"),
+        "accuracy",
+        "=",
+        0.05,
+    ),
+    Claim(
+        "entropy from temperature 1.2 gains nothing",
+        "merf-questions",
+        (NONE, "none at temperature 1.2"),
+        "accuracy",
+        "=",
+        0.05,
+    ),
+    Claim(
+        "it helps where only right answers pay",
+        "merf-questions",
+        (f"{SPARSE}: none", f"{SPARSE}: truth"),
+        "accuracy",
+        ">",
+    ),
+    Claim("it helps in a second wording", "merf-questions", (NONE, "second wording"), "accuracy", ">"),
+    Claim("it helps in a third wording", "merf-questions", (NONE, "third wording"), "accuracy", ">"),
+    Claim(
+        "sampling with the text is enough",
+        "merf-questions",
+        (HALF, "told to act, updated without the text"),
+        "accuracy",
+        "=",
+        0.05,
+    ),
+    Claim("the gain isn't the layout's", "merf-kk", (NONE, HALF), "lenient", ">"),
+    Claim("it helps where work is rare: 5 %", "rarity", ("5 %: RLVR", "5 %: MeRF"), "average:accuracy", ">"),
+    Claim("it helps where work is rare: 0.5 %", "rarity", ("0.5 %: RLVR", "0.5 %: MeRF"), "average:accuracy", ">"),
+    Claim("it helps where work is rare: 0.05 %", "rarity", ("0.05 %: RLVR", "0.05 %: MeRF"), "average:accuracy", ">"),
+    Claim(
+        "and brings nothing where work is common", "rarity", ("30 %: RLVR", "30 %: MeRF"), "average:accuracy", "=", 0.05
+    ),
+]
 
 
 @method(
     "merf",
     paper="2506.18485",
     seams=["framing"],
-    claims=[
-        Claim("higher accuracy, asked without the motivation", "knights", (GRPO, MERF), "accuracy", ">"),
-        Claim("higher pass@8, asked without the motivation", "knights", (GRPO, MERF), "pass@8", ">"),
-        Claim(
-            "correctness alone is told: better than nothing",
-            "knights",
-            (GRPO, "grpo,merf:variant=suboptimal"),
-            "accuracy",
-            ">",
-            control="grpo,merf:variant=neutral",
-        ),
-        Claim(
-            "the whole truth is better than a part",
-            "knights",
-            ("grpo,merf:variant=suboptimal", MERF),
-            "accuracy",
-            ">",
-        ),
-        Claim(
-            "telling half of each group transfers better to bare prompts",
-            "knights",
-            (MERF, "grpo,merf:exposure=half"),
-            "bare:accuracy",
-            ">",
-        ),
-    ],
+    claims=CLAIMS,
 )
 def merf(
     recipe: Recipe,

@@ -28,11 +28,10 @@ class Claim:
     """What a method is said to achieve, as a measurement that can come out either way.
 
     says      the claim in one sentence
-    world     the lab world (and base model) it is measured in, a key of `lab.claims.WORLDS`
-    arms      the arms by name, each a method expression such as "grpo" or "rlcr:weight=0.5"; the first is
-              the baseline
-    metric    what is compared at the end of training, as named in evaluations.jsonl; "bare:" or "told:"
-              before it picks the evaluation mode (bare if not given)
+    world     the base model it is measured with, or a shipped experiment
+    arms      the arms by name: method expressions such as "grpo" or "rlcr:weight=0.5", or arms of the experiment.
+              The first is the baseline; a single one is compared with zero
+    metric    what is compared, as `lab.claims.value` reads it: "accuracy", "told:pass@8", "average:accuracy"
     expect    ">" if the last arm's metric should be larger than the baseline's, "<" if smaller, "=" if
               within `margin` of it
     control   an arm that should *not* show the effect, where the source gives one

@@ -38,15 +38,24 @@ def write_findings(folder: Path, findings: Sequence[Mapping[str, Any]], command:
     if measured:
         draw(folder / "claims.svg", measured)
         lines += ["![Differences to the baseline with 95 % intervals](claims.svg)", ""]
-    header = ("claim", "arms", "metric", "difference", "at equal tokens", "control", "seeds", "verdict")
+    header = ("claim", "world", "arms", "metric", "difference", "at equal tokens", "control", "seeds", "verdict")
     rows = []
     for one in findings:
-        arms = f"`{one['arms'][-1]}` {escaped(one['expect'])} `{one['arms'][0]}`"
+        baseline = f"`{one['arms'][0]}`" if len(one["arms"]) > 1 else "0"
+        arms = f"`{one['arms'][-1]}` {escaped(one['expect'])} {baseline}"
         cells = (one[name] and shown(one[name]) for name in ("difference", "at_equal_tokens", "control"))
         note = f" ({one['note']})" if one["note"] else ""
         said = f"**{one['claim']}** ({one['paper']}): {one['says']}"
         rows.append(
-            [said, arms, one["metric"], *(cell or "" for cell in cells), str(len(one["seeds"])), one["outcome"] + note]
+            [
+                said,
+                one["world"],
+                arms,
+                one["metric"],
+                *(cell or "" for cell in cells),
+                str(len(one["seeds"])),
+                one["outcome"] + note,
+            ]
         )
     lines += [*markdown_table(header, rows), "", MEANING, "", setting, "", "```bash", command, "```", ""]
     write_text(folder / "claims.md", "\n".join(lines))
