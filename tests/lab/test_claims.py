@@ -42,14 +42,14 @@ def runs(tmp_path):
         out = {}
         for arm, finals in arms.items():
             out[arm] = {}
-            for seed, value in enumerate(finals):
+            for seed, final in enumerate(finals):
                 folder = tmp_path / arm / f"seed-{seed}"
                 folder.mkdir(parents=True)
                 rate = 100 if arm == "base" else 200  # tokens per step
                 steps = [{"step": step, "num_tokens": rate * (step + 1)} for step in range(4)]
                 (folder / "metrics.jsonl").write_text("".join(json.dumps(s) + "\n" for s in steps))
                 told = [
-                    {"step": step, "mode": mode, "full": step in (0, 4), "accuracy": value * step / 4, "tokens": 50.0}
+                    {"step": step, "mode": mode, "full": step in (0, 4), "accuracy": final * step / 4, "tokens": 50.0}
                     for step in (0, 2, 4)
                     for mode in ("bare", "told")
                 ]

@@ -133,8 +133,8 @@ def report(command: Report) -> None:
             {case.name: as_numbers(measure(case, runs, worth)) for case in cases if case.claim.world == world}
         )
     setting = (
-        "A world is a base model, with the runs that `src/merf/lab/claims.toml` describes, or an experiment of that name in "
-        f"`src/merf/lab/experiments/`. Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps."
+        "A world is a base model, with the runs that `src/merf/lab/claims.toml` describes, or an experiment of that "
+        f"name in `src/merf/lab/experiments/`. Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps."
     )
     again = "merf claims run && merf claims report"
     write_findings(command.out, [findings[case.name] for case in cases], again, setting)
