@@ -1,6 +1,6 @@
 """Metis-SPECS: before learning from rewards, learn to prefer one's own good responses to the same with a rule broken.
 
-Chen et al., "Metis-SPECS: Decoupling Multimodal Learning via Self-distilled Preference-based Cold Start",
+"Metis-SPECS: Decoupling Multimodal Learning via Self-distilled Preference-based Cold Start",
 arXiv 2510.25801.
 
 A cold start that imitates a teacher's solutions memorises them. Here both responses of a pair are the policy's own
