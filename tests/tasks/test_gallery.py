@@ -32,11 +32,13 @@ def test_a_page_without_a_place_for_a_table_is_refused() -> None:
 
 def test_the_pages_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     exec(blocks[0], {})
     assert capsys.readouterr().out.count("correct=True") == 3
     known = {"Random": Random, "Problem": Problem, "Verdict": Verdict, "Facts": Facts, "Procedural": Procedural}
-    exec(blocks[1], scope := {**known, "ThinkAnswer": ThinkAnswer})
+    exec(blocks[1], {})
+    assert capsys.readouterr().out.startswith("True 1.0 [")
+    exec(blocks[2], scope := {**known, "ThinkAnswer": ThinkAnswer})
     task = scope["Doubling"]()
     problem = next(task.problems("test"))
     assert task.verify(problem, problem.meta["solution"]).correct is True

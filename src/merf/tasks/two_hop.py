@@ -21,7 +21,7 @@ from merf.core.layout import Layout, ThinkAnswer
 from merf.core.problem import Problem
 from merf.core.response import Verdict
 from merf.core.seeds import derive
-from merf.tasks.answers import ANSWERS
+from merf.tasks.answers import Exact
 from merf.tasks.environment import LookUps
 from merf.tasks.extras import require
 from merf.tasks.facts import Dial, Facts
@@ -144,7 +144,7 @@ class TwoHop(Procedural):
     layout: Layout = ThinkAnswer()
 
     facts: ClassVar[Facts] = Facts(
-        verifier="the same name, normalised",
+        verifier="the same name, alone",
         dials=(
             Dial("hops", "1 to 2 facts"),
             Dial("people", "10 to 200"),
@@ -185,11 +185,15 @@ class TwoHop(Procedural):
                 "solution": chain[-1].value,
                 "facts": chain,
                 "taught": all(map(self.world.taught, chain)),
+                "universe": (self.universe, self.people, self.untaught),
             },
         )
 
     def verify(self, problem: Problem, answer: str) -> Verdict:
-        return ANSWERS["exact"].verify(problem, answer)
+        given = Exact.normal(answer)
+        if not given.isalpha():
+            return Verdict(correct=False, readable=False, note="not one name")
+        return Verdict(correct=any(given == Exact.normal(one) for one in problem.answer))
 
     def describe(self) -> str:
         return f"Questions that take {span(*self.hops)} facts of a made-up universe, some of which nobody was taught."
