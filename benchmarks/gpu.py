@@ -77,19 +77,19 @@ def limits(device: str, tiny: bool) -> dict[str, float]:
     return {"bytes per second": 2 * size / min(copies), "operations per second": 2 * side**3 / min(products)}
 
 
-def decode_bytes(config: Any, weights: int, limit: int) -> float:
+def decode_bytes(config: Any, weights: int, prompts: int, limit: int) -> float:
     """What a decoding step has to read at the least, averaged over a response's length: all weights, the keys and
     values of the common prefix once, of each prompt once, of each response half a length on average. In bfloat16."""
     head = config.hidden_size // config.num_attention_heads
     per_token = 2 * config.num_hidden_layers * config.num_key_value_heads * head * 2
-    tokens = SHARED + PROMPTS * (PROMPT - SHARED) + PROMPTS * GROUP * limit / 2
+    tokens = SHARED + prompts * (PROMPT - SHARED) + prompts * GROUP * limit / 2
     return 2 * weights + per_token * tokens
 
 
-def update_operations(config: Any, weights: int, limit: int) -> float:
+def update_operations(config: Any, weights: int, prompts: int, limit: int) -> float:
     """Multiplications and additions of forward and backward: three times the forward's."""
-    row = SHARED + PROMPTS * (PROMPT - SHARED) + PROMPTS * GROUP * limit
-    scored = PROMPTS * GROUP * limit
+    scored = prompts * GROUP * limit
+    row = SHARED + prompts * (PROMPT - SHARED) + scored
     embedding = config.vocab_size * config.hidden_size
     dense = row * (weights - embedding) + scored * embedding
     attention = 2 * config.num_hidden_layers * config.hidden_size * scored * (PROMPT + limit / 2)
@@ -110,7 +110,7 @@ def main() -> None:
     from merf.policy.policy import Policy
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    limit = 8 if asked.tiny else 512
+    count, limit = (2, 4) if asked.tiny else (PROMPTS, 512)
     with tempfile.TemporaryDirectory() as folder:
         policy = Policy.load(qwen(Path(folder), asked.tiny), device, tokens_per_batch=32_768, precision=torch.bfloat16)
         plain = Policy.load(Path(folder), device).model.to(torch.bfloat16).eval()
@@ -120,7 +120,7 @@ def main() -> None:
     weights = sum(p.numel() for p in policy.model.parameters())
     rng = Random(0)
     head = [rng.randrange(300) for _ in range(SHARED)]
-    prompts = [head + [rng.randrange(300) for _ in range(PROMPT - SHARED)] for _ in range(PROMPTS)]
+    prompts = [head + [rng.randrange(300) for _ in range(PROMPT - SHARED)] for _ in range(count)]
     shown = [prompt for prompt in prompts for _ in range(GROUP)]
     said = [[rng.randrange(300) for _ in range(limit)] for _ in shown]
     ids = torch.tensor(shown, device=device)
@@ -165,8 +165,10 @@ def main() -> None:
                 times[name].append(seconds)
 
     tokens = len(shown) * limit
-    least = {name: limit * decode_bytes(config, weights, limit) / max(bounds["bytes per second"]) for name in works}
-    least["update"] = update_operations(config, weights, limit) / max(bounds["operations per second"])
+    least = {
+        name: limit * decode_bytes(config, weights, count, limit) / max(bounds["bytes per second"]) for name in works
+    }
+    least["update"] = update_operations(config, weights, count, limit) / max(bounds["operations per second"])
     theirs = median(times["sampling by transformers' generate"])
     found = {
         "machine": machine(1),
@@ -186,7 +188,7 @@ def main() -> None:
         [name, spread(times[name]), f"{tokens / median(times[name]):,.0f}", f"{found['share of the limit'][name]:.0%}"]  # type: ignore[index]
         for name in works
     ]
-    title = f"{found['gpu']}, {weights / 1e9:.2f} billion weights, {PROMPTS} × {GROUP} × {limit} tokens"
+    title = f"{found['gpu']}, {weights / 1e9:.2f} billion weights, {count} × {GROUP} × {limit} tokens"
     show(title, ["", "seconds", "tokens per second", "share of the limit"], rows)
     if asked.tiny:
         print("a tiny model: nothing is kept")
