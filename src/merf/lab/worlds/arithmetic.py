@@ -10,12 +10,14 @@ In a difference, `3 - 8 - 1 = -6, write 4, borrow 1.`; a carry that is left over
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
 from merf.core.problem import Problem
+from merf.core.steps import Checked, CheckedStep, step_spans
 from merf.lab.worlds import world
 from merf.lab.worlds.world import Attempt
 
@@ -156,6 +158,48 @@ class Writer(world.Writer):
         return f"What is {a} {self.sign} ?" if self.rng.random() < 0.5 else f"What is ? {self.sign} {b}?"
 
 
+TAKEN = re.compile(r"Take (\d+) as ([\d ]+) and (\d+) as ([\d ]+)\.")
+COLUMN = re.compile(r"(\d) ([+-]) (\d) [+-] (\d) = (-?\d+), write (\d), (?:carry|borrow) (\d)\.")
+RESULT = re.compile(r"From the left: (\d+)\.")
+
+
+class Scratchpad:
+    """Checks scratchpads: each column against the numbers' own digits and what the column before it passed on."""
+
+    def check(self, problem: Problem, reasoning: str) -> Checked:
+        a, b = problem.meta["numbers"]
+        true = list(columns(a, b, problem.meta["operation"]))
+        done: list[Column] = []
+        steps = []
+        for start, end in step_spans(reasoning):
+            right, about = self.judge(reasoning[start:end].strip(), (a, b), true, done)
+            steps.append(CheckedStep((start, end), right, about))
+        return Checked(tuple(steps), (*(f"column {place}" for place in range(len(true))), "result"))
+
+    def judge(
+        self, step: str, numbers: tuple[int, int], true: list[Column], done: list[Column]
+    ) -> tuple[bool | None, str]:
+        """Whether a step is right, and what it establishes; `done` are the columns before it, to which it may add."""
+        if found := TAKEN.fullmatch(step):
+            stated = [(found[1], found[2]), (found[3], found[4])]
+            return stated == [(str(n), " ".join(map(str, reversed_digits(n)))) for n in numbers], "digits"
+        if found := COLUMN.fullmatch(step):
+            top, bottom, came, value, digit, on = (int(found[i]) for i in (1, 3, 4, 5, 6, 7))
+            place = len(done)
+            column = Column(top, bottom, came, found[2], value, digit, on)
+            done.append(column)
+            if place >= len(true):
+                return False, ""
+            wanted = Column.of(true[place].top, true[place].bottom, done[-2].on if place else 0, true[place].sign)
+            return column == wanted, f"column {place}"
+        if found := RESULT.fullmatch(step):
+            return bool(done) and len(done) == len(true) and int(found[1]) == total(done), "result"
+        return None, ""
+
+    def reference(self, problem: Problem) -> str:
+        return Writer(problem, Random(0)).work("careful").thinking
+
+
 class Arithmetic(world.World):
     """Sums and differences of one to four digits."""
 
@@ -183,6 +227,8 @@ class Arithmetic(world.World):
         "verbose": ("Explain what you do.", "Talk me through it."),
         "checked": ("Check your result.", "Make sure that it is right at the end."),
     }
+
+    checker: ClassVar = Scratchpad()
 
     def writer(self, problem: Problem, rng: Random) -> Writer:
         return Writer(problem, rng)

@@ -8,11 +8,13 @@ several of them composed (`sizes` in its mixture): composing is what is left for
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
 from merf.core.problem import Problem
+from merf.core.steps import Checked, CheckedStep, step_spans
 from merf.lab.worlds import world
 from merf.lab.worlds.world import Attempt
 from merf.tasks.string_functions import FUNCTIONS, LETTERS, spaced
@@ -99,6 +101,40 @@ STRANGERS = ("quex", "yalt", "horb", "jund")
 """Names of no function."""
 
 
+APPLIED = re.compile(r"(?:First|Then) ([a-z]+) of ([a-z ]+) is ([a-z ]+)\.")
+RESULT = re.compile(r"So ([a-z ]+)\.")
+
+
+class Applications:
+    """Checks applications: the right function, to what the step before it gave, with the right result."""
+
+    def check(self, problem: Problem, reasoning: str) -> Checked:
+        names, given = problem.meta["functions"], problem.meta["values"][0]
+        needed = (*(f"{place} {name}" for place, name in enumerate(names)), "result")
+        place, at_hand, steps = 0, given, []
+        for start, end in step_spans(reasoning):
+            step, right, about = reasoning[start:end].strip(), None, ""
+            if found := APPLIED.fullmatch(step):
+                name, taken, gives = found.groups()
+                known = FUNCTIONS.get(name)
+                right = (
+                    known is not None
+                    and names[place : place + 1] == [name]
+                    and taken == at_hand
+                    and set(taken.replace(" ", "")) <= set(LETTERS)
+                    and spaced(known.apply(taken.replace(" ", ""))) == gives
+                )
+                about = needed[place] if place < len(names) else ""
+                place, at_hand = place + 1, gives
+            elif found := RESULT.fullmatch(step):
+                right, about = place == len(names) and found[1] == at_hand, "result"
+            steps.append(CheckedStep((start, end), right, about))
+        return Checked(tuple(steps), needed)
+
+    def reference(self, problem: Problem) -> str:
+        return Writer(problem, Random(0)).work("careful").thinking
+
+
 class Functions(world.World):
     """One to four functions, one inside the other."""
 
@@ -127,6 +163,8 @@ class Functions(world.World):
         "verbose": ("Explain what you do.", "Talk me through it."),
         "checked": ("Check your result.", "Make sure that it is right at the end."),
     }
+
+    checker: ClassVar = Applications()
 
     def writer(self, problem: Problem, rng: Random) -> Writer:
         return Writer(problem, rng)
