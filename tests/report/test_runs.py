@@ -45,6 +45,16 @@ def test_paired_differences_use_the_pairing():
     assert found.high - found.low < 1e-6
 
 
+def test_differences_of_three_seeds_exclude_zero_by_chance_about_once_in_twenty():
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(150):
+        found = paired(list(rng.normal(size=3)), [0.0] * 3)
+        wrong += found.low > 0 or found.high < 0
+    # P(more than 19 of 150 | p = 0.05) < 1e-4; the bootstrap alone would have about 44.
+    assert wrong <= 19
+
+
 def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say():
     """300 samples of ten normal values: BCa at this size covers about 90 %; fewer than 84 % or all 300 covered
     would happen by chance less than once in 1,000 tries, and the seed is fixed."""

@@ -27,8 +27,7 @@ class Interval:
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
     """The mean of `values` with a 95 % bootstrap interval (bias-corrected and accelerated; percentile where
-    that is undefined). With five seeds such intervals are a little too narrow: read a bound near zero as
-    undecided."""
+    that is undefined). For a handful of values it is too narrow to decide by; `paired` is what decides."""
     known = np.array([v for v in values if v is not None and np.isfinite(v)])
     if len(known) == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
@@ -49,8 +48,19 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Interval:
-    """The mean difference ours − theirs of runs that share seeds, with its interval."""
-    return bootstrap([a - b for a, b in zip(ours, theirs, strict=True)], seed)
+    """The mean difference ours − theirs of runs that share seeds, with its interval: the bootstrap's, widened to
+    Student's where that is wider.
+
+    The bootstrap of three values reaches no further than the extremes: it excludes zero by chance in about three of
+    ten cases, that of five values in one of seven. With Student's interval it is one of twenty, where differences
+    are about normal."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    found = bootstrap(differences, seed)
+    if found.n < 3:
+        return found
+    known = [d for d in differences if np.isfinite(d)]
+    reach = float(stats.sem(known) * stats.t.ppf(0.975, found.n - 1))
+    return Interval(found.mean, min(found.low, found.mean - reach), max(found.high, found.mean + reach), found.n)
 
 
 def resampled(

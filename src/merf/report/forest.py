@@ -22,10 +22,10 @@ COLOURS = {
     "not measured": "#c3c8ce",
 }
 MEANING = """\
-A claim is *reproduced* where the 95 % bootstrap interval of the difference, paired by seed, lies wholly on the claimed
-side of zero (for "equal": within the margin), *contradicted* where it lies wholly on the other, else *inconclusive*.
-With few seeds such intervals are a little too narrow. About one claim in forty that is not true comes out as
-reproduced by chance. These are small models in small worlds: a verdict is about the mechanism, not about the size of
+A claim is *reproduced* where the 95 % interval of the difference, paired by seed, lies wholly on the claimed side of
+zero (for "equal": within the margin), *contradicted* where it lies wholly on the other, else *inconclusive*. Intervals
+are the bootstrap's, widened to Student's where that is wider, since the bootstrap of three to five values is too narrow.
+About one claim in forty that is not true comes out as reproduced by chance. These are small models in small worlds: a verdict is about the mechanism, not about the size of
 the effect elsewhere."""
 
 

@@ -206,7 +206,8 @@ def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord
         f"pass@{largest_k(arms)} is the unbiased estimate. "
     )
     note += (
-        "Brackets are 95 % bootstrap intervals over seeds; differences are paired by seed."
+        "Brackets are 95 % bootstrap intervals over seeds; differences are paired by seed, with Student's interval "
+        "where it is wider."
         if seeds > 2
         else "With fewer than three seeds there are no intervals: a difference may be luck."
     )

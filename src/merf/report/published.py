@@ -72,8 +72,9 @@ class Publication:
             "",
             "Accuracies are shares of right answers to held-out problems in the strict layout, sampled at "
             "temperature 1, at the end of training, with the rules in the prompt and without. Brackets are 95 % "
-            "bootstrap intervals over seeds; differences are paired by seed. The average over training is the area "
-            "under the learning curve: it tells who learns early.",
+            "bootstrap intervals over seeds. Differences are paired by seed, and their intervals are widened to Student's "
+            "where that is wider. The average over training is the area under the learning curve: it tells who learns "
+            "early.",
             "",
             "## What it shows",
             "",
