@@ -92,6 +92,25 @@ def test_unknown_arms_are_refused_with_the_known_ones(experiment):
         experiment.only(["PPO"])
 
 
+@pytest.mark.parametrize(
+    ("change", "done"),
+    [
+        (lambda text: text, True),
+        (lambda text: text.replace("static_decoding = false\n", ""), True),  # begun before there was such an option
+        (lambda text: text.replace("seed = 0", "seed = 7"), False),
+        (lambda text: text + "\n[forgotten]\noption = 1\n", False),
+    ],
+)
+def test_a_run_is_done_where_its_options_are_the_wanted_ones(experiment, tmp_path, change, done):
+    job = jobs_of(experiment, [0], tmp_path)[0]
+    job.folder.mkdir(parents=True)
+    (job.folder / "status.json").write_text('{"state": "done"}')
+    assert "static_decoding = false\n" in job.config
+    assert "seed = 0" in job.config
+    (job.folder / "config.toml").write_text(change(job.config))
+    assert job.done == done
+
+
 @pytest.mark.slow
 def test_an_experiment_runs_keeps_what_is_done_and_is_reported(experiment, tmp_path):
     folder = tmp_path / "runs"

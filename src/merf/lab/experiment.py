@@ -128,7 +128,15 @@ class Job:
     @property
     def done(self) -> bool:
         """Finished, and with exactly these options."""
-        return self.status["state"] == "done" and (self.folder / "config.toml").read_text() == self.config
+        return self.status["state"] == "done" and self.begun_with_these_options
+
+    @property
+    def begun_with_these_options(self) -> bool:
+        """Whether the folder's run has them. Options that were added to merf since it was begun have their defaults."""
+        try:
+            return train_options.from_dict(read_toml(self.folder / "config.toml")) == self.options
+        except ValueError:  # written by a version that knew other options
+            return False
 
     @property
     def config(self) -> str:
@@ -183,7 +191,7 @@ def run(
 def launch(job: Job) -> subprocess.Popen[bytes]:
     """Start one run as a process. A folder from other options is set aside, not mixed in."""
     folder = job.folder
-    if (folder / "config.toml").exists() and (folder / "config.toml").read_text() != job.config:
+    if (folder / "config.toml").exists() and not job.begun_with_these_options:
         folder.rename(folder.with_name(f"{folder.name}.old-{int(time.time())}"))
     folder.mkdir(parents=True, exist_ok=True)
     records.write_text(folder / "wanted.toml", job.config)
