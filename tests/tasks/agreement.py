@@ -17,10 +17,11 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from merf.tasks import get, mathematics
+from merf.tasks import countdown, get, mathematics
 from merf.tasks.code import same
 from merf.tasks.gym import REPLACED
 from merf.tasks.gym_table import table
+from merf.tasks.knights_knaves import answer_text
 
 Case = tuple[str, bool, bool]
 """What was asked, what the library says of it, what we say."""
@@ -121,6 +122,73 @@ def spoiled(text: str, rng: Random) -> str:
     return text[:spot] + rng.choice("0123456789abcXYZ, ") + text[spot + 1 :]
 
 
+# Knights & Knaves.
+
+
+def knights_knaves_cases(n: int, seed: int = 0) -> Iterator[Case]:
+    """reasoning-gym solves the statements and judges the answer. Nobody is named twice: the package takes a person's
+    role said twice for an answer, we don't."""
+    from reasoning_gym.logic.knights_knaves import KnightsKnavesConfig, KnightsKnavesDataset
+
+    task, rng = get("knights-knaves", people=(2, 5)), Random(seed)
+    library = KnightsKnavesDataset(KnightsKnavesConfig(size=1))
+    for problem in islice(task.problems("train", seed), n):
+        names = problem.meta["names"]
+        (roles,) = library.find_solution(problem.meta["statements"])
+        answer = altered_roles(list(zip(names, roles, strict=True)), rng)
+        paid = library.score_answer(answer, {"answer": answer_text(names, roles)}) >= 1
+        yield answer, paid, task.verify(problem, answer).correct is True
+
+
+def altered_roles(roles: list[tuple[str, bool]], rng: Random) -> str:
+    """Everybody's role, in any order and in several ways of writing; as often as not something is wrong."""
+    rng.shuffle(roles)
+    if rng.random() < 0.5:
+        match rng.randrange(3):
+            case 0:
+                (name, role), *rest = roles
+                roles = [(name, not role), *rest]
+            case 1:
+                roles = [(name, not role) for name, role in roles]
+            case 2:
+                roles = roles[1:]
+    said = [f"{name} is a {'knight' if role else 'knave'}" for name, role in roles]
+    return rng.choice((", ", " and ", ". ", "\n", ", and ")).join(said) + rng.choice(("", ".", "\n"))
+
+
+# Countdown.
+
+
+def countdown_cases(n: int, seed: int = 0) -> Iterator[Case]:
+    """reasoning-gym hands the expression to SymPy. It wants every number used, as `rg:countdown` does here."""
+    from reasoning_gym.games.countdown import CountdownConfig, CountdownDataset
+
+    task, rng = get("countdown", numbers=(3, 5)), Random(seed)
+    library = CountdownDataset(CountdownConfig(size=1))
+    for problem in islice(task.problems("train", seed), n):
+        answer = altered_expression(str(problem.meta["solution"]), rng)
+        paid = library.score_answer(answer, {"metadata": problem.answer}) >= 1
+        ours = countdown.judge(answer, problem.answer["numbers"], problem.answer["target"], every=True)
+        yield f"{problem.answer} | {answer}", paid, ours.correct is True
+
+
+def altered_expression(text: str, rng: Random) -> str:
+    """An expression with other spaces and brackets, or with another operation, number or order."""
+    match rng.randrange(6):
+        case 0:
+            return text
+        case 1:
+            return text.replace(" ", "")
+        case 2:
+            return f"(({text}))"
+        case 3:
+            return text.replace("(", "").replace(")", "")
+        case 4:
+            spot = rng.choice([i for i, char in enumerate(text) if char in "+-*/"])
+            return text[:spot] + rng.choice("+-*/") + text[spot + 1 :]
+    return re.sub(r"\d+", lambda number: str(int(number[0]) + rng.choice((0, 0, 1))), text)
+
+
 # SQL.
 
 
@@ -202,6 +270,8 @@ def altered_code(source: str, rng: Random) -> str:
 KINDS: dict[str, Callable[[int], Iterator[Case]]] = {
     "mathematics": mathematics_cases,
     "reasoning-gym": gym_cases,
+    "knights-knaves": knights_knaves_cases,
+    "countdown": countdown_cases,
     "sql": sql_cases,
     "code": code_cases,
 }

@@ -6,7 +6,14 @@ import pytest
 
 from tests.tasks.agreement import disagreements
 
-CASES = {"mathematics": 1000, "reasoning-gym": 1000, "sql": 1000, "code": 100}
+CASES = {
+    "mathematics": 1000,
+    "reasoning-gym": 1000,
+    "knights-knaves": 1000,
+    "countdown": 1000,
+    "sql": 1000,
+    "code": 100,
+}
 """As many as fit the suite; `python -m tests.tasks.agreement 1000` runs a thousand of each."""
 
 

@@ -291,6 +291,30 @@ def test_made_up_questions_can_be_answered_by_looking_up() -> None:
         assert tool.step("once more") == Reply("No look-ups are left.", done=True, legal=False)
 
 
+@pytest.mark.parametrize("answer", ["Oslo", " oslo. ", "OSLO", "'Oslo'"])
+def test_right_answers_to_looked_up_questions(answer: str) -> None:
+    assert SearchQA(people=30).verify(Problem("", ("Oslo",)), answer).correct is True
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "Turin",
+        "Oslo or Turin",
+        "Oslo Turin",
+        "not Oslo",
+        "Osl",
+        "<search>Oslo</search>",
+        "any",
+        "Oslo" * 5000,
+        "\x00",
+    ],
+)
+def test_wrong_and_hostile_answers_to_looked_up_questions(answer: str) -> None:
+    assert SearchQA(people=30).verify(Problem("", ("Oslo",)), answer).correct is False
+
+
 def test_a_whole_response_is_judged_by_its_answer() -> None:
     task = SearchQA(people=30)
     problem = next(task.problems())

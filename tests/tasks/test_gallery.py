@@ -64,7 +64,7 @@ def test_the_catalogue_needs_no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_merf_tasks_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     main([])
     printed = capsys.readouterr().out
-    for name in (*TASKS, "rg:sudoku", "data:PATH"):
+    for name in (*TASKS, "rg:sudoku", "data:PATH", "textarena:GAME"):
         assert name in printed
     main(["list", "--all"])
     assert "min_terms = 2" in capsys.readouterr().out

@@ -21,6 +21,8 @@ from merf.tasks.procedural import ATTEMPTS, ONE_IN, Procedural, side
 GENERATED: dict[str, dict[str, Any]] = {
     "knights-knaves": {"people": (2, 4)},
     "countdown": {},
+    "digit-arithmetic": {},
+    "string-functions": {},
     "code": {},
     "sql": {"levels": (1, 5)},
     "rg:chain_sum": {"level": (0, 3)},

@@ -18,6 +18,7 @@ from merf.tasks.extras import MissingExtra
 from merf.tasks.facts import DescribedTask, Dial, Facts
 from merf.tasks.gym_table import FLAGS, flags, table
 from merf.tasks.procedural import span
+from merf.tasks.textarena import TextArena
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def catalogue(gym: bool = True) -> list[Entry]:
             entries.append(Entry(name, str(missing), maker.facts, ()))  # type: ignore[attr-defined]
     about = "Any file, folder or hub dataset, with a verifier of choice."
     entries.append(Entry("data:PATH", about, Facts("by option", "by verifier"), ("the data",)))
+    entries.append(entry_of_games())
     if gym:
         entries += [entry(get(f"rg:{name}")) for name in table()]
     return entries
@@ -53,7 +55,13 @@ def entry(task: DescribedTask) -> Entry:
     return Entry(task.name, task.describe(), task.facts, tuple(in_words(task, dial) for dial in task.facts.dials))
 
 
-def in_words(task: DescribedTask, dial: Dial) -> str:
+def entry_of_games() -> Entry:
+    """One row for all games of TextArena; it can be made without the package."""
+    dials = tuple(in_words(TextArena, dial) for dial in TextArena.facts.dials)
+    return Entry("textarena:GAME", "A single-player game of TextArena.", TextArena.facts, ("the game", *dials))
+
+
+def in_words(task: DescribedTask | type[TextArena], dial: Dial) -> str:
     """`people = 3 to 7 (2 to 8 people)`."""
     value: Any = getattr(task, dial.name) if dial.default is None else dial.default
     shown = span(*value) if isinstance(value, tuple) else str(value)
