@@ -47,7 +47,8 @@ def test_sampled_states_are_the_models_own(model_of, kind, way, monkeypatch):
     model = model_of(kind, 100)
     prompts = random_prompts(4, copies=2)
     if way == "own forward":
-        monkeypatch.setattr(sampler_module, "decoder_for", lambda m, prefix, *_: ModelDecoder(m, prefix, _[-1]))
+        own = lambda model, prefix, positions, dtype, layers, static: ModelDecoder(model, prefix, layers)  # noqa: E731
+        monkeypatch.setattr(sampler_module, "decoder_for", own)
     how = Sampling(max_tokens=10, record=RECORD, max_rows=5)  # fewer rows than prompts: some have to wait
     samples = Sampler(model, how, frozenset({2, 30, 31, 32, 33}), str, shares=way != "padded")(prompts, range(8))
     assert len({len(sample.tokens) for sample in samples}) > 1

@@ -218,12 +218,12 @@ def test_a_run_that_goes_on_doesnt_begin_again(tmp_path: Path, monkeypatch: pyte
 
 def test_killed_for_real_and_started_again(tmp_path: Path) -> None:
     marker = tmp_path / "killed"
-    rows = [row("4", uid=n // 2) for n in range(40)]
-    rows[25] = row("4", uid=12, work=f"kill unless {marker}")
+    rows = [row("4", uid=n // 2) for n in range(600)]
+    rows[401] = row("4", uid=200, work=f"kill unless {marker}")
     write(tmp_path / "in.jsonl", rows)
     script = (
-        "from merf.cli.score import main\nfrom merf.rules import score_file, scoring\n"
-        "score_file.SAVED_EVERY, score_file.SAVING, scoring.AT_ONCE = 0.0, 1e9, 1\n"
+        "from merf.cli.score import main\nfrom merf.rules import score_file\n"
+        "score_file.SAVED_EVERY, score_file.SAVING = 0.0, 1e9\n"
         "main(['--rulebook', 'hostile_rules:killer', '--input', 'in.jsonl', '--output', 'out.jsonl', '--workers', '1'])"
     )
 
@@ -235,11 +235,11 @@ def test_killed_for_real_and_started_again(tmp_path: Path) -> None:
     first = run()
     assert first.returncode == -signal.SIGKILL, first.stderr
     assert not (tmp_path / "out.jsonl").exists()
-    assert 0 < len(read(tmp_path / "out.jsonl.part")) < 40
+    assert 0 < len(read(tmp_path / "out.jsonl.part")) < 600
     second = run()
     assert second.returncode == 0, second.stderr
     scored = read(tmp_path / "out.jsonl")
-    assert [one["line"] for one in scored] == list(range(1, 41))
+    assert [one["line"] for one in scored] == list(range(1, 601))
     assert all(one["parts"] == {"correctness": 2.0, "killing": 1.0, "rank": 0.5} for one in scored)
 
 

@@ -10,8 +10,9 @@ from typing import get_args
 
 import pytest
 
+from merf.tasks import sandbox
 from merf.tasks.code import Asserts, Calls, Prints, judge_code
-from merf.tasks.sandbox import FIRST_UID, Kind, Limits, Sandbox, best_kind
+from merf.tasks.sandbox import Kind, Limits, Sandbox, best_kind
 
 QUICK = Limits(seconds=0.4)
 PATIENT = Limits(seconds=20.0)
@@ -109,25 +110,49 @@ ESCAPES = {
 
 
 @pytest.mark.parametrize("trick", ESCAPES)
-def test_a_hostile_function_fails_and_the_next_is_judged_as_usual(trick: str, kind: Kind) -> None:
+def test_a_hostile_function_fails_and_the_next_is_judged_as_usual(trick: str, kind: Kind, uids: set[int]) -> None:
     verdict = judge_code(ESCAPES[trick], ONE_MORE, Sandbox(QUICK, kind))
     assert verdict.correct is False
     assert verdict.note
     assert judge_code(RIGHT, ONE_MORE, Sandbox(PATIENT, kind)).correct is True
-    assert survivors() == []
+    assert survivors(uids) == []
 
 
-def survivors() -> list[str]:
-    """Processes that run as one of the sandboxes' users (as root), or in their interpreter under our user."""
+@pytest.fixture(autouse=True)
+def uids(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The users that sandboxes of the present test have run as (as root)."""
+    used: set[int] = set()
+    spare = sandbox._spare_uid
+
+    def remembered() -> int:
+        uid = spare()
+        used.add(uid)
+        return uid
+
+    monkeypatch.setattr(sandbox, "_spare_uid", remembered)
+    return used
+
+
+def survivors(uids: set[int]) -> list[str]:
+    """Processes that run as one of our sandboxes' users, or in their interpreter as children of ours or orphans.
+    Sandboxes of other tests, which may run at the same time, have other users and other parents."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             command = (entry / "cmdline").read_bytes()
-            if entry.stat().st_uid >= FIRST_UID or b"serve_functions" in command:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            ours = parent == os.getpid() or (parent == 1 and os.geteuid() != 0)
+            if entry.stat().st_uid in uids or (ours and b"serve_functions" in command):
                 found.append(f"{entry.name}: {command[:80]!r}")
         except OSError:
             continue
     return found
+
+
+def test_an_open_sandbox_is_among_the_survivors(kind: Kind, uids: set[int]) -> None:
+    with Sandbox(PATIENT, kind).functions(RIGHT):
+        assert survivors(uids)
+    assert survivors(uids) == []
 
 
 HOSTILE_PROGRAMS = {
@@ -149,13 +174,13 @@ HOSTILE_PROGRAMS = {
 
 
 @pytest.mark.parametrize("trick", HOSTILE_PROGRAMS)
-def test_a_hostile_program_fails_and_the_next_is_judged_as_usual(trick: str, kind: Kind) -> None:
+def test_a_hostile_program_fails_and_the_next_is_judged_as_usual(trick: str, kind: Kind, uids: set[int]) -> None:
     tests = Prints((("3", "4"), ("10", "11")))
     verdict = judge_code(HOSTILE_PROGRAMS[trick], tests, Sandbox(QUICK, kind))
     assert verdict.correct is False
     assert verdict.note
     assert judge_code("print(int(input()) + 1)", tests, Sandbox(PATIENT, kind)).correct is True
-    assert survivors() == []
+    assert survivors(uids) == []
 
 
 AGAINST_TESTS = {
