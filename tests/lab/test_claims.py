@@ -74,13 +74,14 @@ def test_an_arm_that_claims_share_is_trained_once():
 
 def test_every_claim_names_arms_that_compose_in_a_known_world():
     from merf.lab.build import BASES
+    from merf.lab.mixture import mixtures
     from merf.lab.worlds import task_for
     from merf.train.build import build_recipe
 
     cases = cases_of(load_all().values())
     for world in worlds_of(cases):
         experiment = experiment_of(world, cases)
-        assert base_of(experiment).removeprefix("lab:") in BASES
+        assert base_of(experiment).removeprefix("lab:") in BASES.keys() | mixtures().keys()
         for arm in experiment.arms:
             options = experiment.options(arm, 0)
             build_recipe(options, task_for(options))
@@ -132,6 +133,8 @@ def test_at_equal_tokens_the_thriftier_arm_counts_more(runs):
     assert value(one, "accuracy") == value(one, "told:accuracy") == pytest.approx(0.6)
     # 400 tokens are two steps of the arm that spends 200 a step: half of its curve.
     assert within(one, "accuracy", 400) == pytest.approx(0.3)
+    # Between two evaluations the metric lies between theirs, and is not the earlier one's.
+    assert within(one, "accuracy", 500) == pytest.approx(0.375)
     found = measure(case(), made, 0.5)
     assert found.difference.mean == pytest.approx(0.1)
     assert found.at_equal_tokens.mean == pytest.approx(0.3 - 0.5)

@@ -7,7 +7,7 @@ import pytest
 
 from merf import Response, Responses
 from merf.credit.group import GroupRelative
-from merf.methods.registry import compose
+from merf.methods.registry import compose, get
 
 REWARD = np.array([2.0, 0.0, 0.0, 2.0, 1.0, 1.0, 1.0, 0.0])
 GROUP = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -60,3 +60,22 @@ def test_parameters_are_read_from_the_expression(recipe_of):
     assert "reference" in recipe.objective.needs
     with pytest.raises(ValueError, match="must be one of token, sequence, constant"):
         compose(recipe, ["grpo:aggregate=word"])
+
+
+@pytest.mark.parametrize("name", ["grpo", "dapo"])
+def test_the_clip_can_act_only_with_several_updates(recipe_of, name):
+    assert recipe_of(name).minibatches == 1
+    assert recipe_of(f"{name}:updates=4").minibatches == 4
+
+
+@pytest.mark.parametrize(("name", "moves"), [("dapo", False), ("dapo:updates=2", True)])
+def test_ratios_leave_one_with_several_updates_a_step_alone(trained, name, moves):
+    assert any(abs(step["approx_kl"]) > 1e-4 for step in trained(name)) == moves
+
+
+def test_methods_that_start_from_zero_or_one_are_compared_with_that(recipe_of):
+    plain = recipe_of("grpo,sar:alpha=0").rulebook
+    assert plain.range == (0, 1)
+    assert plain.describe() == plain.only("correctness").describe()
+    for name in ("grpo-lambda", "pear", "sar"):
+        assert {claim.arms[0] for claim in get(name).claims} == {"grpo,sar:alpha=0"}

@@ -191,6 +191,9 @@ def test_two_steps_and_what_evaluations_say(trained, tmp_path):
     assert all(step["self/error"] > 0 for step in steps)
     found = list(records.read(tmp_path / "evaluations.jsonl"))
     assert all("self/weighted_vote" in evaluation for evaluation in found if evaluation["step"] == 2)
+    for one in found:
+        if one["step"] == 2:
+            assert one["self/vote_gain"] == pytest.approx(one["self/weighted_vote"] - one["self/vote"])
     assert all("self/weighted_vote" not in evaluation for evaluation in found if evaluation["step"] == 0)
 
 

@@ -169,3 +169,13 @@ def test_the_filter_acts_on_tokens():
     scores = Scores(np.array([0.0, 1.0, 0.5, 0.51]), {}, [""] * 4)
     advantages = WideGroups(GroupRelative(scale="none"))(scores, Rows())
     torch.testing.assert_close(advantages, torch.tensor([-0.5, 0.5, 0.0, 0.0])[:, None].expand(4, 2))
+
+
+def test_rlprs_ablation_differs_in_the_product_alone(recipe_of):
+    mean, product = recipe_of("rlpr"), recipe_of("rlpr:of=product")
+    assert product.credit == mean.credit
+    said = mean.rulebook.describe()
+    assert said.replace("the mean of the probabilities", "the product of the probabilities") == (
+        product.rulebook.describe()
+    )
+    assert said != product.rulebook.describe()

@@ -156,3 +156,10 @@ def test_what_can_not_work_is_refused(recipe_of, step):
     _, rollouts, scores, _ = step
     with pytest.raises(ValueError, match="needs a judge"):
         ProcessAndOutcome()(replace(scores, tokens=None), rollouts)
+
+
+def test_without_beta_no_token_is_paid_and_the_outcome_is_left(trained):
+    from merf.methods.registry import get
+
+    assert get("prime").claims[0].arms[0] == "prime:beta=0"
+    assert all(step["judge/loss"] == pytest.approx(np.log(2)) for step in trained("prime:beta=0"))

@@ -71,3 +71,10 @@ def test_it_trains_in_front_of_the_ordinary_rollout(trained):
 def test_two_that_decide_the_rollout_are_refused(recipe_of):
     with pytest.raises(ValueError, match="self and self both decide the rollout"):
         recipe_of("self", "self")
+
+
+def test_it_asks_the_bare_question_where_half_of_a_group_is_told(recipe_of):
+    recipe = recipe_of("self,merf:exposure=half")
+    prompt = recipe.framing(PROBLEMS[0], recipe.rollout.member, recipe.group_size, Progress(0, 2), recipe.rulebook)
+    assert recipe.rollout.member == recipe.group_size - 1
+    assert prompt.exposure == 0

@@ -14,7 +14,7 @@ from merf.core.seams import Context, Rollout, Task
 
 @dataclass(frozen=True)
 class Unsolved:
-    """`rollout` for those of the drawn problems whose greedy response, from the prompt of the group's first member,
+    """`rollout` for those of the drawn problems whose greedy response, from the prompt of the group's `member`,
     is not right.
 
     It stands in front of a rollout because a curriculum is not told what the policy can do. Groups keep the numbers
@@ -23,13 +23,14 @@ class Unsolved:
 
     task: Task
     rollout: Rollout
+    member: int = 0
 
     def collect(self, problems: Sequence[Problem], ctx: Context) -> Rollouts:
         greedy = ctx.sample(
             problems=problems,
-            prompts=[ctx.frame(problem, 0) for problem in problems],
+            prompts=[ctx.frame(problem, self.member) for problem in problems],
             group=range(len(problems)),
-            member=[0] * len(problems),
+            member=[self.member] * len(problems),
             how=replace(ctx.sampling, temperature=0.0),
         )
         responses = greedy.responses(self.task.layout, self.task.verify, ctx.progress)

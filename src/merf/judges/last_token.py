@@ -71,11 +71,13 @@ class LastToken:
         contexts = [[*r.extras["prompt_ids"], *r.extras["ids"]] for r in responses]
         reward = self.beta * (self.ask(responses.likelihood, contexts) - self.constant)
         right = right_answers(responses)
+        plain, weighted = (voted(responses, w) for w in (np.ones(len(responses)), np.clip(reward, 0.0, 1.0)))
         return {
             "self/auroc": auroc(reward, right),
             "self/accuracy": known_mean((reward > 0.5) == (right > 0.5), right),
-            "self/vote": voted(responses, np.ones(len(responses))),
-            "self/weighted_vote": voted(responses, np.clip(reward, 0.0, 1.0)),
+            "self/vote": plain,
+            "self/weighted_vote": weighted,
+            "self/vote_gain": weighted - plain,
         }
 
     def state_dict(self) -> dict[str, Any]:

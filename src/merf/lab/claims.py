@@ -119,11 +119,13 @@ def at_the_end(metric: str) -> bool:
 
 
 def within(run: RunRecord, metric: str, tokens: float) -> float:
-    """The metric at the last evaluation before which at most `tokens` tokens had been sampled in training."""
+    """The metric when `tokens` tokens had been sampled in training, on straight lines between evaluations: few runs
+    have one just there, and the last before it may be the one before training."""
     mode, _, name = metric.rpartition(":")
     spent = {step["step"] + 1: step["num_tokens"] for step in run.steps}
-    seen = [value for step, value in run.curve(mode or "bare", name) if spent.get(step, 0) <= tokens]
-    return seen[-1] if seen else float("nan")
+    curve = run.curve(mode or "bare", name)
+    at = [float(spent.get(step, 0)) for step, _ in curve]
+    return float(np.interp(tokens, at, [value for _, value in curve])) if curve else float("nan")
 
 
 def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float) -> Finding:

@@ -19,14 +19,21 @@ from merf.methods.registry import Claim, method
 from merf.objective.policy_gradient import ClippedPolicyGradient
 from merf.rules.length import Overlong
 
-CLAIM = Claim("the policy keeps more of its breadth", "knights", ("grpo", "dapo"), "pass@8", ">")
+# The clip acts only where a step has several updates; the paper's has 16.
+OFTEN = "dapo:updates=4"
+CLAIMS = [
+    Claim("the policy keeps more of its breadth", "knights", ("grpo:updates=4", OFTEN), "pass@8", ">"),
+    Claim("clipping higher keeps its entropy up", "knights", (f"{OFTEN}:clip_high=0.2", OFTEN), "late:entropy", ">"),
+]
 
 
-@method("dapo", paper="2503.14476", seams=["rules", "credit", "objective"], claims=[CLAIM])
-def dapo(recipe: Recipe, clip_low: float = 0.2, clip_high: float = 0.28, band: float = 0.2) -> Recipe:
-    """`band` is the share of the length limit in which the punishment grows; the paper's is 4096 of 20480 tokens."""
+@method("dapo", paper="2503.14476", seams=["rules", "credit", "objective"], claims=CLAIMS)
+def dapo(recipe: Recipe, clip_low: float = 0.2, clip_high: float = 0.28, band: float = 0.2, updates: int = 1) -> Recipe:
+    """`band` is the share of the length limit in which the punishment grows; the paper's is 4096 of 20480 tokens.
+    `updates` is the number of updates a step; with one, ρ is 1 and neither clip acts."""
     limit = recipe.sampling.max_tokens
     return recipe.but(
+        minibatches=updates,
         rulebook=recipe.rulebook.with_parts(Overlong(limit, max(1, round(band * limit)))),
         credit=GroupRelative(scale="group"),
         objective=ClippedPolicyGradient(clip_low, clip_high, aggregate="token"),

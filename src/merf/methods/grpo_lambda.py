@@ -20,14 +20,16 @@ from merf.rules.conditions import easiest
 from merf.rules.correctness import Correct
 from merf.rules.length import Brevity
 
+PLAIN = "grpo,sar:alpha=0"  # GRPO on 1 for right and 0 for other answers, which is what this one starts from
+
 
 @method(
     "grpo-lambda",
     paper="2505.18086",
     seams=["rules"],
     claims=[
-        Claim("shorter responses", "knights", ("grpo", "grpo,grpo-lambda"), "tokens", "<"),
-        Claim("at equal accuracy", "knights", ("grpo", "grpo,grpo-lambda"), "accuracy", "=", margin=0.05),
+        Claim("shorter responses", "knights", (PLAIN, "grpo,grpo-lambda"), "tokens", "<"),
+        Claim("at equal accuracy", "knights", (PLAIN, "grpo,grpo-lambda"), "accuracy", "=", margin=0.05),
     ],
 )
 def grpo_lambda(recipe: Recipe, share: float = 0.2, alpha: float = 0.6) -> Recipe:

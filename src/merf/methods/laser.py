@@ -63,7 +63,8 @@ class SelfVerifying:
 
 CLAIMS = [
     Claim("it learns to tell its right answers from wrong", "knights", ("laser:alpha=0", "laser"), "self/auroc", ">"),
-    Claim("its word makes votes better", "knights", ("laser:alpha=0", "laser"), "self/weighted_vote", ">"),
+    # Each run against itself: an untrained self-reward would be a handicap for the baseline's votes.
+    Claim("its word makes votes better", "knights", ("laser",), "self/vote_gain", ">"),
     Claim("more accurate than without", "knights", ("grpo", "laser"), "accuracy", ">", control="laser:alpha=0"),
 ]
 

@@ -18,10 +18,13 @@ from merf.credit.group import GroupRelative
 from merf.methods.registry import Claim, method
 from merf.objective.policy_gradient import ClippedPolicyGradient
 
-CLAIM = Claim("two tricks beat GRPO", "knights", ("grpo", "lite-ppo"), "accuracy", ">", control="dr-grpo")
+CLAIMS = [
+    Claim("two tricks beat GRPO", "knights", ("grpo", "lite-ppo"), "accuracy", ">"),
+    Claim("and DAPO's many", "knights", ("dapo", "lite-ppo"), "accuracy", ">"),
+]
 
 
-@method("lite-ppo", paper="2508.08221", seams=["credit", "objective"], claims=[CLAIM])
+@method("lite-ppo", paper="2508.08221", seams=["credit", "objective"], claims=CLAIMS)
 def lite_ppo(recipe: Recipe, clip: float = 0.2) -> Recipe:
     return recipe.but(
         credit=GroupRelative(scale="batch"),

@@ -10,6 +10,8 @@ objective stay what they are. Validation is without m, so the policy must have t
 `variant` holds the paper's ablations (none, suboptimal, adverse) and two controls for length (shuffled, neutral).
 `exposure` says who is told: always is the paper's; half, linear and sigmoid leave members of each group without m,
 a schedule taken over from RuscaRL (arXiv 2508.16949). learning=bare updates π(y | x) instead, without correction.
+
+Longer than other method files because of its claims: the paper's, its ablations, and open questions.
 """
 
 from __future__ import annotations

@@ -19,14 +19,16 @@ from merf.methods.registry import Claim, method
 from merf.rules.correctness import Correct
 from merf.rules.likelihood import Hesitation
 
+PLAIN = "grpo,sar:alpha=0"  # GRPO on 1 for right and 0 for other answers, which is what this one starts from
+
 
 @method(
     "pear",
     paper="2510.08026",
     seams=["rules"],
     claims=[
-        Claim("shorter responses", "knights", ("grpo", "grpo,pear"), "tokens", "<"),
-        Claim("at equal accuracy", "knights", ("grpo", "grpo,pear"), "accuracy", "=", margin=0.05),
+        Claim("shorter responses", "knights", (PLAIN, "grpo,pear"), "tokens", "<"),
+        Claim("at equal accuracy", "knights", (PLAIN, "grpo,pear"), "accuracy", "=", margin=0.05),
     ],
 )
 def pear(recipe: Recipe, alpha: float = 1.0, closing: str = "</think>") -> Recipe:

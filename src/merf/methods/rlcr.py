@@ -33,8 +33,8 @@ from merf.rules.format import Format
     paper="2507.16806",
     seams=["rules"],
     claims=[
-        Claim("confidence closer to the truth", "knights", ("grpo,rlcr:weight=0", "grpo,rlcr"), "brier", "<"),
-        Claim("at equal accuracy", "knights", ("grpo", "grpo,rlcr"), "accuracy", "=", margin=0.05),
+        Claim("confidence closer to the truth", "calibration", ("grpo,rlcr:weight=0", "grpo,rlcr"), "brier", "<"),
+        Claim("at equal accuracy", "calibration", ("grpo,rlcr:weight=0", "grpo,rlcr"), "accuracy", "=", margin=0.05),
     ],
 )
 def rlcr(recipe: Recipe, weight: float = 1.0) -> Recipe:

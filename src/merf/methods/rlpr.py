@@ -15,6 +15,8 @@ The comparison without reasoning is made as training goes on, with the starting 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from merf.core.recipe import Recipe
 from merf.credit.group import GroupRelative
 from merf.credit.spread import WideGroups
@@ -22,21 +24,24 @@ from merf.methods.registry import Claim, method
 from merf.rules.format import Format
 from merf.rules.likelihood import ReferenceLikelihood
 
+VERIFIED = "grpo:aggregate=token"  # the objective that these arms have as well
+
 
 @method(
     "rlpr",
     paper="2506.18254",
     seams=["rules", "credit"],
     claims=[
-        Claim("accuracy without a verifier, near GRPO's with one", "knights", ("grpo", "rlpr"), "accuracy", "=", 0.1),
-        Claim("the mean is better than the product", "knights", ("verifree", "rlpr"), "accuracy", ">"),
+        Claim("accuracy without a verifier, near GRPO's with one", "knights", (VERIFIED, "rlpr"), "accuracy", "=", 0.1),
+        Claim("the mean is better than the product", "knights", ("rlpr:of=product", "rlpr"), "accuracy", ">"),
         Claim("the filter helps", "knights", ("rlpr:beta=0", "rlpr"), "accuracy", ">"),
     ],
 )
-def rlpr(recipe: Recipe, alpha: float = 0.1, beta: float = 0.5) -> Recipe:
-    """`alpha` is the layout's share of the reward, `beta` the filter's threshold (0 keeps every group)."""
-    reasoned = ReferenceLikelihood("mean")
-    unreasoned = ReferenceLikelihood("mean", reasoning=False, model="reference")
+def rlpr(recipe: Recipe, alpha: float = 0.1, beta: float = 0.5, of: Literal["mean", "product"] = "mean") -> Recipe:
+    """`alpha` is the layout's share of the reward, `beta` the filter's threshold (0 keeps every group), `of` how
+    the tokens' probabilities are put together: the product is the paper's ablation."""
+    reasoned = ReferenceLikelihood(of)
+    unreasoned = ReferenceLikelihood(of, reasoning=False, model="reference")
     added = (1 - alpha) * (reasoned - unreasoned).clip(0, 1).named(reasoned.name)
     form = alpha * Format(1, 0, recipe.task.layout)
     return recipe.but(

@@ -19,15 +19,19 @@ from merf.methods.registry import Claim, method
 from merf.rules.correctness import Correct
 from merf.rules.likelihood import SelfAligned
 
+PLAIN = "grpo,sar:alpha=0"  # the same 0 or 1 for the answer, or what is compared is two scales of correctness
+
 
 @method(
     "sar",
     paper="2509.05489",
     seams=["rules"],
     claims=[
-        Claim("shorter responses", "knights", ("grpo", "grpo,sar"), "tokens", "<"),
-        Claim("and higher accuracy", "knights", ("grpo", "grpo,sar"), "accuracy", ">"),
+        Claim("shorter responses", "knights", (PLAIN, "grpo,sar"), "tokens", "<"),
+        Claim("and higher accuracy", "knights", (PLAIN, "grpo,sar"), "accuracy", ">"),
     ],
 )
 def sar(recipe: Recipe, alpha: float = 0.2) -> Recipe:
-    return recipe.but(rulebook=recipe.rulebook.with_parts(Correct(1, 0, 0), alpha * SelfAligned()))
+    """`alpha` is the weight of the fit to the question; with 0 it is neither paid nor spoken of."""
+    fit = [alpha * SelfAligned()] if alpha else []
+    return recipe.but(rulebook=recipe.rulebook.with_parts(Correct(1, 0, 0), *fit))

@@ -24,4 +24,5 @@ CLAIM = Claim("pass@8 doesn't fall as under GRPO", "knights", ("grpo", "grpo,sel
 
 @method("self", paper="2510.02230", seams=["rollout"], claims=[CLAIM])
 def self_(recipe: Recipe) -> Recipe:
-    return recipe.but(rollout=Unsolved(recipe.task, recipe.rollout))
+    # Of a group the last are told the rules last, so this asks what evaluations ask: the bare question, if anybody is.
+    return recipe.but(rollout=Unsolved(recipe.task, recipe.rollout, recipe.group_size - 1))
