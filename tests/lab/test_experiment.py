@@ -156,7 +156,7 @@ def test_an_arm_is_compared_with_the_arm_it_names(tmp_path):
     arms = [
         arm("a", "", 0.1, 0.2, 0.3),
         arm("b", "b", 0.5, 0.5, 0.5),
-        arm("c", "b", 0.6, 0.7, 0.8),
+        arm("c", "b", 0.65, 0.7, 0.75),
         arm("d", "", 0.1, 0.2, 0.3),
     ]
     assert [(baseline_of(one, arms) or one).name for one in arms] == ["a", "b", "b", "a"]
@@ -187,7 +187,7 @@ def test_results_are_published_as_page_picture_and_numbers(experiment, tmp_path)
     }
     Publication("small", experiment.title, "Is it?", "merf compare small", arms, {"lab:x": card}).write(out)
     page = (out / "small.md").read_text()
-    assert "| `lab:x` | 0.5% | 81.0% | 0.75 | 0.24 |" in page
+    assert "| `lab:x` | 0.5 % | 81 % | 0.75 | 0.24 |" in page
     assert "merf compare small" in page
     assert "**MeRF, half** against RLVR, asked with it" in page
     assert ET.parse(out / "small.svg").getroot().tag.endswith("svg")

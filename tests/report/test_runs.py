@@ -10,7 +10,7 @@ import pytest
 from merf.evaluate.passk import pass_at_k
 from merf.evaluate.statistics import bootstrap, paired
 from merf.report.live import ArmView, sparkline
-from merf.report.runs import RunRecord, headline, table
+from merf.report.runs import RunRecord, headline, steps_taken, table
 
 
 def test_the_table_states_final_accuracies_differences_and_steps(arms):
@@ -19,7 +19,7 @@ def test_the_table_states_final_accuracies_differences_and_steps(arms):
     assert cells[0]["accuracy without motivation"].startswith("0.61")
     assert cells[1]["difference to its baseline, without"].startswith("0.21")
     assert cells[0]["difference to its baseline, without"] == ""
-    assert cells[1]["steps to its baseline's final accuracy"] == "2, 2, 2"
+    assert cells[1]["steps to its baseline's final accuracy"] == "2"
     assert cells[0]["sampled tokens"] == "400"
     assert cells[0]["seconds"] == "12"
 
@@ -37,6 +37,19 @@ def test_intervals_need_three_values_and_contain_the_mean():
     assert found.low <= found.mean <= found.high
     assert bootstrap([0.5] * 4).low == bootstrap([0.5] * 4).high == 0.5
     assert bootstrap([]).n == 0
+
+
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        ([10], "10"),
+        ([float("inf")], "never"),
+        ([10, 40, 20], "20"),
+        ([10, float("inf"), 30], "20 (never in 1 of 3)"),
+    ],
+)
+def test_steps_taken_are_a_median_and_a_count(reached, said):
+    assert steps_taken(reached) == said
 
 
 def test_paired_differences_use_the_pairing():

@@ -72,9 +72,9 @@ class Publication:
             "",
             "Accuracies are shares of right answers to held-out problems in the strict layout, sampled at "
             "temperature 1, at the end of training, with the rules in the prompt and without. Brackets are 95 % "
-            "bootstrap intervals over seeds. Differences are paired by seed, and their intervals are widened to Student's "
-            "where that is wider. The average over training is the area under the learning curve: it tells who learns "
-            "early.",
+            "bootstrap intervals over seeds. Differences are paired by seed, and their intervals are widened to "
+            "Student's where that is wider. The average over training is the area under the learning curve: it tells "
+            "who learns early.",
             "",
             "## What it shows",
             "",
@@ -117,8 +117,8 @@ class Publication:
         rows = [
             (
                 f"`{name}`",
-                f"{card['told']['none']['works']:.1%}",
-                f"{card['told']['truth']['works']:.1%}",
+                f"{card['told']['none']['works'] * 100:.2g} %",
+                f"{card['told']['truth']['works'] * 100:.2g} %",
                 f"{card['accuracy']['work']['2']:.2f}",
                 f"{card['accuracy']['guess']['2']:.2f}",
             )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from scipy.integrate import trapezoid
@@ -129,6 +130,15 @@ COLUMNS = (
 )
 
 
+def steps_taken(reached: Sequence[float]) -> str:
+    """The median of the steps that seeds took to a level, and how many never (infinity) reached it."""
+    finite = [steps for steps in reached if steps < float("inf")]
+    if not finite:
+        return "never"
+    missed = len(reached) - len(finite)
+    return f"{median(finite):.0f}" + (f" (never in {missed} of {len(reached)})" if missed else "")
+
+
 def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the comparison."""
     k = largest_k(arms)
@@ -147,7 +157,7 @@ def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
                 f"{arm.difference(baseline, 'bare', 'accuracy')}" if baseline else "",
                 f"{arm.difference(baseline, 'bare', 'accuracy', 'average')}" if baseline else "",
                 str(arm.final("bare", f"pass@{k}")),
-                ", ".join("never" if value == float("inf") else f"{value:.0f}" for value in reached),
+                steps_taken(reached),
                 f"{bootstrap([run.steps[-1]['num_tokens'] for run in arm.runs]).mean:,.0f}",
                 f"{bootstrap([run.seconds for run in arm.runs]).mean:.0f}",
             ]
