@@ -12,6 +12,7 @@ import pytest
 from merf import Concise, Correct, Format, Response, Responses, Rulebook, Steps
 from merf.lab.corpus import Dials, damaged, document, random_rulebook, respond
 from merf.lab.worlds import knights
+from merf.lab.worlds.knights_steps import work
 
 KNIGHTS = knights.Knights()
 TASK = knights.task((2, 4))
@@ -31,7 +32,7 @@ def responses_to(book: Rulebook, dials: Dials, rate: float = 0.0) -> Responses:
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.id)
 def test_work_ends_at_the_right_case(problem):
-    trace = knights.work(problem)
+    trace = work(problem)
     assert trace.endswith(" yes.")
     assert trace.count(" yes.") == 1
     last = trace.split(" If ")[-1].split(":")[0].split()
@@ -42,7 +43,7 @@ def test_work_ends_at_the_right_case(problem):
 @pytest.mark.parametrize("problem", PROBLEMS[:9], ids=lambda p: p.id)
 def test_every_step_of_the_work_is_true(problem):
     """Each `X knight true` agrees with the case it stands in."""
-    for case in knights.work(problem).split(" If ")[1:]:
+    for case in work(problem).split(" If ")[1:]:
         setting, checks = case.split(": ", 1)
         words = setting.split()
         honest = {name: how == "honest" for name, how in zip(words[::2], words[1::2], strict=True)}

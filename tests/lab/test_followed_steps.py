@@ -15,7 +15,7 @@ from merf.lab.corpus import Dials, document, respond
 from merf.lab.kinds import KINDS
 from merf.lab.worlds import get, knights
 from merf.lab.worlds.graded import decimal
-from merf.lab.worlds.knights_steps import KnightsSteps
+from merf.lab.worlds.knights_steps import KnightsSteps, work
 from merf.rules.calibration import Calibrated
 from merf.rules.rulebook import Rulebook
 from merf.tasks.derivations import CHECKERS, CountSteps, FactSteps, QuoteSteps, checker_for
@@ -60,7 +60,7 @@ def test_the_work_of_the_knights_world_is_valid_and_each_of_its_words_matters() 
     task, rng = knights.Knights().task(2, 4), Random(0)
     for index in range(30):
         problem = task.problem("x", 0, index)
-        text = knights.work(problem)
+        text = work(problem)
         assert KnightsSteps().check(problem, text).valid
         assert KnightsSteps().reference(problem) == text
         words = [word for word in OPPOSITE if f" {word}" in text]

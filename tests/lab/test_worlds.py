@@ -196,6 +196,32 @@ def test_a_hint_and_what_follows_it_are_one_solution(name):
             assert world.checker.check(problem, whole).valid
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_may_refuse_does_so_where_nobody_can_answer(name):
+    """Or, in a world where everything can be answered, where no work was done. Of 40 documents both kinds occur but
+    for one time in 10^12."""
+    world, seen = get(name), set()
+    task, dials = world.task(world.level, world.level), dials_of(name, refusal=1.0, asked_work=1.0)
+    everything = world.writer(problems(name, 1)[0], Random(0)).unanswerable() is None
+    for index in range(40):
+        doc = document(index, 0, dials)
+        assert UNKNOWN in doc.prompt[0]["content"]
+        refused = [task.layout.parse(text).answer == UNKNOWN for text in doc.responses]
+        if everything:
+            assert refused == [not world.works(text) for text in doc.responses]
+        else:
+            assert all(refused) or not any(refused)
+        seen.update(refused)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_question_that_nobody_can_answer_is_another_question(name):
+    world = get(name)
+    for number, problem in enumerate(problems(name, 6)):
+        assert world.writer(problem, Random(number)).unanswerable() != problem.prompt
+
+
 @pytest.mark.parametrize("name", MIXED)
 def test_styles_are_mixed_as_the_dials_say(name):
     """600 responses by workers, half of them in the second style: 0.12 off has a chance under 1e-7."""

@@ -14,18 +14,17 @@ fit its speaker's role ("no"); a case in which all fit ends with "yes" and is th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
 from merf.core.problem import Problem
 from merf.lab.worlds import world
+from merf.lab.worlds.knights_steps import KnightsSteps, work
 from merf.lab.worlds.world import Attempt
-from merf.tasks.knights_knaves import NAMES, KnightsKnaves, Statement, answer_text, true_under
+from merf.tasks.knights_knaves import NAMES, KnightsKnaves, answer_text
 
 CAST = NAMES[:12]
-OPERATORS = {"and": "and", "or": "or", "->": "then", "<=>": "iff"}
 LUCK = {2: 0.4, 3: 0.25, 4: 0.15}
 """How often a guess is right, by number of people."""
 
@@ -42,49 +41,6 @@ SHRUGS = (
 
 def task(people: tuple[int, int] = (2, 4)) -> KnightsKnaves:
     return KnightsKnaves(people=people, names=CAST)
-
-
-def restated(statement: Statement, names: Sequence[str]) -> str:
-    """`Ann knight iff Bob knave`: the statement without its little words."""
-    match statement:
-        case ("telling-truth", i) | ("not", ("lying", i)):
-            return f"{names[i]} knight"
-        case ("lying", i) | ("not", ("telling-truth", i)):
-            return f"{names[i]} knave"
-        case (operator, *parts):
-            return f" {OPERATORS[operator]} ".join(restated(part, names) for part in parts)
-    raise ValueError(f"not a small-world statement: {statement!r}")
-
-
-def evaluated(statement: Statement, names: Sequence[str], roles: Sequence[bool]) -> str:
-    """`Ann knight true iff Bob knave false so false`, or `Bob knave true` for a statement without parts."""
-    truth = word(true_under(statement, roles))
-    if statement[0] in OPERATORS:
-        parts = f" {OPERATORS[statement[0]]} ".join(evaluated(part, names, roles) for part in statement[1:])
-        return f"{parts} so {truth}"
-    return f"{restated(statement, names)} {truth}"
-
-
-def word(truth: bool) -> str:
-    return "true" if truth else "false"
-
-
-def work(problem: Problem) -> str:
-    """Everybody's statement, then every case in order up to the first that fits."""
-    names, statements = problem.meta["names"], problem.meta["statements"]
-    lines = [f"{name} says {restated(statement, names)}." for name, statement in zip(names, statements, strict=True)]
-    for roles in itertools.product((True, False), repeat=len(names)):
-        checks, fits = [], True
-        for name, statement, role in zip(names, statements, roles, strict=True):
-            checks.append(f"{name}: {evaluated(statement, names, roles)}")
-            fits = true_under(statement, roles) == role
-            if not fits:
-                break
-        setting = " ".join(f"{name} {'honest' if role else 'lying'}" for name, role in zip(names, roles, strict=True))
-        lines.append(f"If {setting}: {', '.join(checks)} {'yes' if fits else 'no'}.")
-        if fits:
-            break
-    return " ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -135,6 +91,7 @@ class Knights(world.World):
             "Do not guess: try each case in turn.",
         )
     }
+    checker = KnightsSteps()
 
     def writer(self, problem: Problem, rng: Random) -> Writer:
         return Writer(problem, rng)

@@ -1,4 +1,4 @@
-"""Following the work of the Knights & Knaves world: what everybody says, then cases, up to the one that fits.
+"""The work of the Knights & Knaves world, and following it: what everybody says, then cases, up to the one that fits.
 
     Ann says Bob knave. If Ann honest Bob honest: Ann: Bob knave false no.
 
@@ -9,17 +9,43 @@ if it ends in "yes" exactly where all fit. What is needed is every statement and
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
 from merf.core.problem import Problem
 from merf.core.steps import Checked, CheckedStep, step_spans
-from merf.lab.worlds.knights import evaluated, restated, work
 from merf.tasks.knights_knaves import Statement, true_under
 
+OPERATORS = {"and": "and", "or": "or", "->": "then", "<=>": "iff"}
 CASE = re.compile(r"If ([^:]+): (.+) (yes|no)\.?", re.DOTALL)
 SAYS = re.compile(r"(\w+) says (.+?)\.?")
 FITS = "the case that fits"
+
+
+def restated(statement: Statement, names: Sequence[str]) -> str:
+    """`Ann knight iff Bob knave`: the statement without its little words."""
+    match statement:
+        case ("telling-truth", i) | ("not", ("lying", i)):
+            return f"{names[i]} knight"
+        case ("lying", i) | ("not", ("telling-truth", i)):
+            return f"{names[i]} knave"
+        case (operator, *parts):
+            return f" {OPERATORS[operator]} ".join(restated(part, names) for part in parts)
+    raise ValueError(f"not a small-world statement: {statement!r}")
+
+
+def evaluated(statement: Statement, names: Sequence[str], roles: Sequence[bool]) -> str:
+    """`Ann knight true iff Bob knave false so false`, or `Bob knave true` for a statement without parts."""
+    truth = word(true_under(statement, roles))
+    if statement[0] in OPERATORS:
+        parts = f" {OPERATORS[statement[0]]} ".join(evaluated(part, names, roles) for part in statement[1:])
+        return f"{parts} so {truth}"
+    return f"{restated(statement, names)} {truth}"
+
+
+def word(truth: bool) -> str:
+    return "true" if truth else "false"
 
 
 def case_text(names: Sequence[str], statements: Sequence[Statement], roles: Sequence[bool]) -> tuple[str, bool]:
@@ -31,6 +57,19 @@ def case_text(names: Sequence[str], statements: Sequence[Statement], roles: Sequ
         if not fits:
             break
     return ", ".join(checks), fits
+
+
+def work(problem: Problem) -> str:
+    """Everybody's statement, then every case in order up to the first that fits."""
+    names, statements = problem.meta["names"], problem.meta["statements"]
+    lines = [f"{name} says {restated(statement, names)}." for name, statement in zip(names, statements, strict=True)]
+    for roles in itertools.product((True, False), repeat=len(names)):
+        checks, fits = case_text(names, statements, roles)
+        setting = " ".join(f"{name} {'honest' if role else 'lying'}" for name, role in zip(names, roles, strict=True))
+        lines.append(f"If {setting}: {checks} {'yes' if fits else 'no'}.")
+        if fits:
+            break
+    return " ".join(lines)
 
 
 class KnightsSteps:
