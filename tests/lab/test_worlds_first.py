@@ -7,10 +7,15 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from merf.core.problem import Problem
+from merf.core.steps import step_spans
 from merf.lab.worlds import get
 from merf.lab.worlds.arithmetic import Column, columns, total
 from merf.lab.worlds.countdown import Part, joined, moves, reached
+from merf.lab.worlds.countdown_steps import CountdownSteps
 from merf.tasks.arithmetic import evaluate
 from merf.tasks.string_functions import FUNCTIONS
 
@@ -110,6 +115,53 @@ def test_a_lucky_search_states_something_false():
             false += stated != [a + b, a - b, a * b][: len(stated)]
         assert false == 1
         assert evaluate(attempt.answer)[0] == target
+
+
+SEARCHED = Problem("", {"numbers": [4, 3, 5], "target": 17})
+GIVEN, FOUND = "Numbers 4 3 5, target 17.", "4 * 3 = 12 leaves 12 5: 17, yes. So 4 * 3 + 5."
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        (f"{GIVEN} {FOUND}", True),
+        (f"{GIVEN} 4 + 3 = 7 leaves 7 5: 12, 2, 35, no. {FOUND}", True),
+        (f"{GIVEN} Start with 4 * 3 = 12, leaves 12 5. 12 5: 17, yes. So 5 + 4*3.", True),
+        ("Hm. 4 * 3 = 12. 12 + 5 = 17. So (4 * 3) + 5. Check: 4 * 3 = 12, 12 + 5 = 17, yes.", True),
+        ("So 4 * 3 + 5.", False),  # how it was found is missing
+        ("4 * 3 = 12. 12 + 5 = 17.", False),  # the expression is
+        (f"Numbers 4 5 3, target 17. {FOUND}", False),
+        (f"Numbers 4 3 5, target 18. {FOUND}", False),
+        (f"4 + 3 = 8 leaves 8 5: 13, 3, 40, no. {FOUND}", False),
+        (f"4 + 3 = 7 leaves 7 4: 11, 3, 28, no. {FOUND}", False),
+        (f"4 + 3 = 7 leaves 7 5: 12, 2, no. {FOUND}", False),
+        (f"4 + 3 = 7 leaves 7 5: 12, 2, 35, yes. {FOUND}", False),
+        ("4 * 3 = 12 leaves 12 5: 17, 7, 60, no. 4 * 3 = 12. 12 + 5 = 17. So 4 * 3 + 5.", False),
+        (f"4 + 4 = 8 leaves 8 5: 13, 3, 40, no. {FOUND}", False),
+        (f"Start with 4 + 3 = 7, leaves 7 3 5. {FOUND}", False),
+        ("4 * 3 = 12. 12 + 5 = 17. So 4 * 3 + 5 + 5.", False),
+        ("4 * 3 = 12. 12 + 5 = 17. So 4 * 5 - 3.", True),
+        (f"{FOUND} Check: 4 * 3 = 12, 12 + 5 = 18, yes.", False),
+        (f"{FOUND} Check: 4 * 3 = 12, yes.", False),
+        (f"{FOUND} Check: yes, yes.", False),
+    ],
+)
+def test_searches_judged_by_hand(text, valid):
+    assert CountdownSteps().check(SEARCHED, text).valid is valid
+
+
+@given(
+    st.lists(st.sampled_from([GIVEN, FOUND, "Start with ", " leaves ", "4 * 3 = 12", ": ", ", yes.", "9" * 5000, "٣"]))
+)
+def test_any_search_can_be_checked(pieces):
+    text = "".join(pieces)
+    assert CountdownSteps().check(SEARCHED, text).spans == step_spans(text)
+
+
+def test_every_style_of_searching_is_followed():
+    for style in ("careful", "direct", "verbose", "checked"):
+        for problem, attempt in attempts("countdown", style):
+            assert CountdownSteps().check(problem, attempt.thinking).valid, (style, attempt)
 
 
 def test_expressions_have_the_brackets_they_need():

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from merf.core.problem import Problem
 from merf.lab.worlds import world
+from merf.lab.worlds.countdown_steps import CountdownSteps
 from merf.lab.worlds.world import Attempt
 
 LUCK = {2: 0.3, 3: 0.06, 4: 0.02}
@@ -249,6 +250,7 @@ class Countdown(world.World):
         "verbose": ("Explain what you do.", "Talk me through it."),
         "checked": ("Check your result.", "Make sure that it is right at the end."),
     }
+    checker = CountdownSteps()
 
     def writer(self, problem: Problem, rng: Random) -> Writer:
         return Writer(problem, rng)
