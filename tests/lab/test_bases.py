@@ -205,3 +205,10 @@ def test_the_time_of_a_build_is_estimated_from_a_few_steps(lab_tokenizer):
     assert longer.trunk == 0
     assert longer.branch > 20 * found.branch
     assert "minutes" in str(found)
+
+
+def test_bases_that_are_not_there_are_named_with_the_command_that_builds_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("MERF_CACHE", str(tmp_path))
+    bases.require(["lab:knights", "some/model"])
+    with pytest.raises(ValueError, match="lab:a, lab:b have to be built first: `merf lab build a b`"):
+        bases.require(["lab:a", "lab:knights", "lab:b", "lab:a"])

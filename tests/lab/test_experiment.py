@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from merf.evaluate.statistics import bootstrap
-from merf.lab.experiment import SHIPPED, Arm, Experiment, jobs_of, merged, run
+from merf.lab.experiment import SHIPPED, Arm, Experiment, jobs_of, merged, run, seeds_in
 from merf.report.page import write_report
 from merf.report.published import Publication, verdict
 from merf.report.runs import ArmRecord, RunRecord, baseline_of, table
@@ -109,6 +109,13 @@ def test_a_run_is_done_where_its_options_are_the_wanted_ones(experiment, tmp_pat
     assert "seed = 0" in job.config
     (job.folder / "config.toml").write_text(change(job.config))
     assert job.done == done
+
+
+def test_seeds_are_those_of_run_folders_alone(tmp_path):
+    for name in ("a/seed-3", "a/seed-3.old-17", "b/seed-0", "b/notes", "a/seed-x"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "report.html").touch()
+    assert seeds_in(tmp_path) == [0, 3]
 
 
 @pytest.mark.slow

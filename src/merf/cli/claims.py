@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from merf.lab.claims import Case
 
 FOLDER = Path("runs/claims")
+TUNING = 1000
+"""Seeds from here upwards are for tuning and never reported."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,19 @@ def run(command: Run) -> None:
 
     from merf.cli.lab import print_card
     from merf.cli.live import Watcher
-    from merf.lab.bases import resolve
+    from merf.lab.bases import require, resolve
     from merf.lab.card import Card
     from merf.lab.claims import base_of, experiment_of, worlds_of
     from merf.lab.experiment import jobs_of
     from merf.lab.experiment import run as run_jobs
 
-    if command.seeds > 1000:
-        raise ValueError("seeds from 1000 upwards are for tuning: report fewer")
+    if command.seeds > TUNING:
+        raise ValueError(f"seeds from {TUNING} upwards are for tuning: report fewer")
     cases, console = chosen(command.names), Console()
     failed = []
-    for world in worlds_of(cases):
-        experiment = experiment_of(world, cases)
+    experiments = {world: experiment_of(world, cases) for world in worlds_of(cases)}
+    require(one.options(arm, 0).model for one in experiments.values() for arm in one.arms)
+    for world, experiment in experiments.items():
         base = base_of(experiment)
         print_card(base.removeprefix("lab:"), Card.load(Path(resolve(base)) / "card.json"))
         jobs = jobs_of(experiment, range(command.seeds), command.out / world)
@@ -110,6 +113,7 @@ def run(command: Run) -> None:
 
 def report(command: Report) -> None:
     from merf.lab.claims import as_numbers, base_of, experiment_of, measure, pays, worlds_of
+    from merf.lab.experiment import jobs_of, seeds_in
     from merf.report.forest import write_findings
     from merf.report.page import write_report
     from merf.report.runs import ArmRecord, RunRecord
@@ -119,11 +123,10 @@ def report(command: Report) -> None:
     steps: set[int] = set()
     for world in worlds_of(cases):
         experiment = experiment_of(world, cases)
-        runs: dict[str, dict[int, RunRecord]] = {}
-        for arm in experiment.arms:
-            folders = sorted((command.runs / world / arm.slug).glob("seed-*"))
-            found = {int(folder.name.split("-")[1]): RunRecord(folder) for folder in folders if folder.is_dir()}
-            runs[arm.name] = {seed: one for seed, one in found.items() if one.state == "done" and seed < 1000}
+        runs: dict[str, dict[int, RunRecord]] = {arm.name: {} for arm in experiment.arms}
+        for job in jobs_of(experiment, seeds_in(command.runs / world), command.runs / world):
+            if job.done and job.seed < TUNING:  # of runs with other options than the claim's nothing is read
+                runs[job.arm.name][job.seed] = RunRecord(job.folder)
         records = [ArmRecord(name, list(found.values())) for name, found in runs.items() if found]
         if records:
             write_report(command.runs / f"{world}.html", experiment.title, "Every arm of every claim.", records)

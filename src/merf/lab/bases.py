@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -43,3 +44,14 @@ def resolve(model: str) -> str:
         known = ", ".join(f"lab:{base}" for base in bases) or "none yet"
         raise ValueError(f"there is no lab base {name!r} (available: {known}); `merf lab build` makes them")
     return str(bases[name])
+
+
+def require(models: Iterable[str]) -> None:
+    """Raise ValueError, with the command that builds them, if any `lab:NAME` among the models isn't there."""
+    names = dict.fromkeys(model.removeprefix("lab:") for model in models if model.startswith("lab:"))
+    there = available()
+    if missing := [name for name in names if name not in there]:
+        raise ValueError(
+            f"{', '.join(f'lab:{name}' for name in missing)} {'has' if len(missing) == 1 else 'have'} to be built "
+            f"first: `merf lab build {' '.join(missing)}`"
+        )

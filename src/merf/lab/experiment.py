@@ -34,6 +34,7 @@ from typing import Any
 import tomli_w
 
 from merf.core.toml import read_toml
+from merf.lab.bases import require
 from merf.train import options as train_options
 from merf.train import records
 from merf.train.options import TrainOptions
@@ -152,6 +153,11 @@ def jobs_of(experiment: Experiment, seeds: Sequence[int], folder: Path) -> list[
     ]
 
 
+def seeds_in(folder: Path) -> list[int]:
+    """The seeds of which there are runs in an experiment's folder."""
+    return sorted({int(one.name[5:]) for one in folder.glob("*/seed-*") if one.name[5:].isdigit()})
+
+
 def run(
     jobs: Sequence[Job],
     at_once: int,
@@ -161,9 +167,10 @@ def run(
     """Run the jobs, `at_once` at a time, each a `merf train` process with its own threads.
 
     `tick(running, waiting)` is called about twice a second. Returns the jobs that failed; their output is
-    in `log.txt` in their folders.
+    in `log.txt` in their folders. ValueError before anything runs, if a lab base isn't there.
     """
     waiting = [job for job in jobs if not job.done]
+    require(job.options.model for job in waiting)
     running: list[tuple[Job, subprocess.Popen[bytes]]] = []
     failed: list[Job] = []
     try:

@@ -88,6 +88,8 @@ CLAIMS = [
     Claim(
         "and brings nothing where work is common", "rarity", ("30 %: RLVR", "30 %: MeRF"), "average:accuracy", "=", 0.05
     ),
+    Claim("higher accuracy, asked with the motivation", "merf-kk", (NONE, HALF), "told:accuracy", ">"),
+    Claim("always telling is best where one tells in use, too", "merf-kk", (NONE, ALWAYS), "told:accuracy", ">"),
 ]
 
 
