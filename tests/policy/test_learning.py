@@ -205,15 +205,42 @@ def test_out_of_memory_halves_the_budget_once_and_then_says_what_to_change(polic
         return real(*args, **kwargs)
 
     monkeypatch.setattr(policy, "_score", tight)
-    budget = policy.tokens_per_batch
+    (whole,) = policy._cut(rollouts.learning, [[0] * int(n) for n in rollouts.lengths])
+    assert len(whole) == len(rollouts)
+    budget = policy.largest_batch
+    assert budget < policy.tokens_per_batch
     learner.accumulate(lambda: policy.batches(rollouts, advantages, recipe), recipe.objective)
     found = {name: p.grad.clone() for name, p in policy.model.named_parameters() if p.grad is not None}
     assert_same_gradient(found, expected)
     assert policy.tokens_per_batch == budget // 2
+    assert len([*policy._cut(rollouts.learning, [[0] * int(n) for n in rollouts.lengths])]) > 1
     assert "out of memory" in caplog.text
     failures[:] = [1, 1]
     with pytest.raises(TrainingStopped, match="--gradient-checkpointing"):
         learner.accumulate(lambda: policy.batches(rollouts, advantages, recipe), recipe.objective)
+
+
+def test_out_of_memory_while_sampling_halves_the_rows_and_changes_no_response(policy, step, monkeypatch, caplog):
+    recipe, rollouts, _ = step
+    ctx = StepContext(recipe, policy, World())
+    problems = build_recipe(OPTIONS, TASK, BOOK).curriculum.draw(4, ctx.progress)
+    real, most, asked = policy.sample, [8], []
+
+    def tight(prompts, how, seeds, progress):
+        asked.append(how.max_rows)
+        if min(len(prompts), how.max_rows) > most[0]:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(prompts, how, seeds, progress)
+
+    monkeypatch.setattr(policy, "sample", tight)
+    again = recipe.rollout.collect(problems, ctx)
+    assert asked == [512, 8]
+    assert "sampling 8 responses at a time instead of 16" in caplog.text
+    assert torch.equal(again.tokens, rollouts.tokens)
+    torch.testing.assert_close(again.logprobs, rollouts.logprobs, atol=1e-5, rtol=0)
+    most[0] = 3
+    with pytest.raises(TrainingStopped, match="even with 4 responses sampled at a time: lower --max-tokens"):
+        recipe.rollout.collect(problems, ctx)
 
 
 def test_prompts_and_responses_of_very_different_lengths_keep_their_places(policy):

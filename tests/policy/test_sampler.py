@@ -93,6 +93,43 @@ def test_a_response_does_not_depend_on_what_it_is_batched_with(model_of):
     assert [s.tokens for s in together] == [s.tokens for s in alone] == [s.tokens for s in waiting]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_response_goes_on_from_any_of_its_beginnings(model_of, kind):
+    """Continued greedily from its first k tokens, a response becomes what it was; log-probs too."""
+    model = model_of(kind, 100)
+    greedy = Sampling(max_tokens=16, temperature=0.0)
+    for prompt, whole in zip(prompts := random_prompts(3), run(model, prompts, greedy), strict=True):
+        cuts = range(len(whole.tokens))
+        begun = [[*prompt, *whole.tokens[:k]] for k in cuts]
+        for k, rest in zip(cuts, run(model, begun, greedy), strict=True):
+            ours, theirs = whole.tokens[k:], rest.tokens[: len(whole.tokens) - k]
+            assert ours == theirs
+            assert np.allclose(whole.logprobs[k:], rest.logprobs[: len(ours)], atol=1e-5)
+
+
+def test_rows_that_wait_are_let_in_while_others_are_being_written(model_of):
+    """Continuous batching: room is filled from the queue long before the first batch is through."""
+    model = model_of("llama", 100)
+    opened, steps = [], []
+    decoder = LlamaDecoder(model, 0, 200)
+    real_open, real_step = decoder.open, decoder.step
+    decoder.open = lambda prompts, parent: (opened.append((len(steps), len(parent))), real_open(prompts, parent))[1]
+    decoder.step = lambda tokens, cache: (steps.append(len(tokens)), real_step(tokens, cache))[1]
+    sampler = Sampler(model, Sampling(max_tokens=40, max_rows=8), frozenset(range(30, 45)), str)
+    sampler._decoder = lambda prompts: decoder
+    prompts = random_prompts(24, prefix=0)
+    samples = sampler(prompts, list(range(24)))
+    lengths = [len(s.tokens) for s in samples]
+    assert len(opened) > 3
+    assert max(steps) == 8
+    assert sum(n for _, n in opened) == 24
+    # Batch after batch would take as many steps as the longest of each batch of eight.
+    in_turn = sum(
+        max(lengths[i] for i in batch) for batch in np.array_split(sorted(range(24), key=prompts.__getitem__), 3)
+    )
+    assert len(steps) < in_turn
+
+
 def test_an_end_token_is_kept_and_ends_the_response(model_of):
     model = model_of("llama", 100)
     stops = frozenset({2, 17, 40, 55, 60, 61, 62, 63, 64, 65})

@@ -23,11 +23,12 @@ from merf.core.seams import Batch
 from merf.credit.group import GroupRelative
 from merf.objective.policy_gradient import ClippedPolicyGradient
 from merf.policy.policy import Policy
+from merf.policy.sampler import truncate
 from merf.policy.tree import Tree
 from merf.tasks.knights_knaves import KnightsKnaves
 from merf.train.build import build_recipe
 from merf.train.context import StepContext
-from merf.train.loop import updates, without_truncated
+from merf.train.loop import old_logprobs, updates, without_truncated
 from merf.train.options import TrainOptions
 from merf.train.parallel import World
 
@@ -97,6 +98,35 @@ def test_the_end_token_has_a_part_in_the_gradient(policy, step):
     for batch in policy.batches(rollouts, only, recipe):
         recipe.objective(batch).value.backward()
     assert float(policy.model.get_output_embeddings().weight.grad[int(rollouts.tokens[row, last])].norm()) > 0
+
+
+# Which distribution log-probs are of
+
+
+TRUNCATIONS = [{"top_p": 0.7}, {"top_k": 9}, {"min_p": 0.05}, {"processors": (lambda logits, so_far: logits / 2,)}]
+
+
+@pytest.mark.parametrize("how", TRUNCATIONS, ids=lambda how: next(iter(how)))
+def test_truncated_sampling_neither_hides_its_distribution_nor_enters_the_ratio(policy, how):
+    """Recorded is what was sampled from, renormalised. Ratios are of whole distributions, so they begin at one."""
+    sampling = Sampling(max_tokens=10, temperature=0.9, **how)
+    recipe = build_recipe(replace(OPTIONS, temperature=0.9), TASK, BOOK).but(sampling=sampling, minibatches=2)
+    policy.temperature = 0.9
+    ctx = StepContext(recipe, policy, World())
+    rollouts = recipe.rollout.collect(recipe.curriculum.draw(4, ctx.progress), ctx)
+    policy.model.eval()
+    for i in range(4):
+        prompt, said = rollouts.acting[i], rollouts.tokens[i, : int(rollouts.lengths[i])]
+        logits = policy.model(torch.tensor([prompt + said.tolist()])).logits[0, len(prompt) - 1 : -1].detach()
+        for process in sampling.processors:
+            logits = process(logits, [])
+        sampled_from = truncate((logits / 0.9).log_softmax(-1), sampling).gather(1, said[:, None])[:, 0]
+        torch.testing.assert_close(rollouts.logprobs[i, : len(said)], sampled_from, atol=1e-4, rtol=0)
+
+    old = old_logprobs(recipe, policy, rollouts)
+    assert (old - rollouts.logprobs)[rollouts.mask].abs().max() > 0.01
+    for batch in policy.batches(rollouts, rollouts.mask.float(), recipe, old=old):
+        assert (batch.logprobs - batch.old).abs()[batch.mask].max() < 1e-5
 
 
 # Who counts where

@@ -139,6 +139,24 @@ def test_a_gradient_that_is_not_finite_is_skipped_and_three_in_a_row_stop_the_ru
     assert [s["skipped_steps"] for s in records.read(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
+def test_a_loss_that_is_not_finite_is_skipped_even_where_its_gradient_is(tmp_path, options, policy):
+    recipe = build_recipe(options, TASK, BOOK)
+    good, calls = weights(policy), []
+
+    class Infinite:
+        needs = recipe.objective.needs
+
+        def __call__(self, batch):
+            loss = recipe.objective(batch)
+            calls.append(1)
+            return replace(loss, value=loss.value + float("inf"))
+
+    with pytest.raises(TrainingStopped, match="not finite 3 steps in a row"):
+        train(recipe.but(objective=Infinite()), policy, Run(tmp_path))
+    assert len(calls) >= 3
+    assert same(good, weights(policy))
+
+
 def test_one_bad_step_is_skipped_and_counted_and_the_run_goes_on(tmp_path, options, policy):
     recipe = build_recipe(options, TASK, BOOK)
     calls = []
@@ -208,8 +226,8 @@ def test_the_best_weights_by_accuracy_without_the_motivation_are_kept(tmp_path, 
     accuracies = iter([0.1, 0.9, 0.4, 0.9, 0.3, 0.9])
     real = run_module.evaluate
 
-    def pretend(*args):
-        found = real(*args)
+    def pretend(*args, **more):
+        found = real(*args, **more)
         found.metrics["accuracy"] = next(accuracies)
         return found
 

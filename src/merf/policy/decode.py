@@ -57,7 +57,11 @@ class ModelDecoder:
         rows = torch.tensor(parent, dtype=torch.long, device=device)
         # Rotation may have made float32 of them, which every step would have to read and convert.
         captured = [(key.to(self.stored or key.dtype), value.to(self.stored or value.dtype)) for key, value in captured]
-        return PrefixCache(captured, tree, rows), states.at(last[rows])
+        return self.cache_of(captured, tree, rows), states.at(last[rows])
+
+    def cache_of(self, captured: Sequence[tuple[Tensor, Tensor]], tree: Tree, parent: Tensor) -> PrefixCache:
+        """What the prompts' keys and values are kept in."""
+        return PrefixCache(captured, tree, parent)
 
     def step(self, tokens: Tensor, cache: PrefixCache) -> States:
         positions = cache.advance()

@@ -78,6 +78,7 @@ class Policy:
         self.stops = stop_ids(model, tokenizer)
         self.context = context_length(model)
         self.tokens_per_batch = tokens_per_batch
+        self.largest_batch = 0  # tokens of the largest micro-batch into which rows were cut last
         self.temperature = 1.0
         self.reference: Any = None
         self.adapted = False
@@ -330,7 +331,7 @@ class Policy:
 
         families = sorted(by_prompt.items(), key=lambda item: max(map(longest, item[1].values())))
         batch: list[int] = []
-        size = 0
+        size = self.largest_batch = 0
         for prompt_ids, units in families:
             for place, rows in enumerate(sorted(units.values(), key=longest)):
                 cost = sum(len(responses[i]) for i in rows) + (0 if place else len(prompt_ids))
@@ -339,6 +340,7 @@ class Policy:
                     batch, size = [], 0
                 batch += rows
                 size += cost
+                self.largest_batch = max(self.largest_batch, size)
         if batch:
             yield batch
 

@@ -91,24 +91,24 @@ class RemoteEngine:
             )
         else:
             body.update(prompt=self.decode(prompt))
-        return self._post("/completions", body)
+        return self._post(f"{self.url}/completions", body)
 
-    def _post(self, path: str, body: dict[str, Any], tries: int = 2) -> dict[str, Any]:
+    def _post(self, address: str, body: dict[str, Any], tries: int = 2) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get("OPENAI_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
         try:
             with urllib.request.urlopen(request, timeout=self.seconds) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except urllib.error.HTTPError as error:
             detail = error.read().decode(errors="replace")[:500]
-            raise ServerError(f"{self.url}{path} answered {error.code}: {detail}") from error
+            raise ServerError(f"{address} answered {error.code}: {detail}") from error
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             if tries > 1:
-                return self._post(path, body, tries - 1)
-            raise ServerError(f"no answer from {self.url}{path} ({error}): is the server running?") from error
+                return self._post(address, body, tries - 1)
+            raise ServerError(f"no answer from {address} ({error}): is the server running?") from error
 
     def _read(self, answer: dict[str, Any], how: Sampling) -> Sample:
         try:
@@ -139,10 +139,6 @@ class RemoteEngine:
         servers have to be restarted on it.
         """
         if self.speaks == "tokens":
-            self._post_root("/update_weights_from_disk", {"model_path": folder})
+            self._post(f"{self.url.removesuffix('/v1')}/update_weights_from_disk", {"model_path": folder})
         else:
             self.model = folder
-
-    def _post_root(self, path: str, body: dict[str, Any]) -> None:
-        engine = RemoteEngine(**{**self.__dict__, "url": self.url.removesuffix("/v1")})
-        engine._post(path, body)

@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 
 from merf.policy.cache import Layer, PrefixCache
 from merf.policy.decode import LlamaDecoder
-from merf.policy.tree import States
+from merf.policy.tree import States, Tree
 
 SMALLEST_ROWS, SMALLEST_ROOM = 4, 64
 """Buckets start here and double."""
@@ -41,9 +41,9 @@ class StaticCache(PrefixCache):
     written the same number of tokens. A step sees `rows_used` rows, padding included, and `room_used` positions.
     """
 
-    def __init__(self, prefix_cache: PrefixCache, room: int) -> None:
-        """Take over what `prefix_cache` holds; a row can write `room` tokens."""
-        self.__dict__.update(prefix_cache.__dict__)
+    def __init__(self, captured: Sequence[tuple[Tensor, Tensor]], tree: Tree, parent: Tensor, room: int) -> None:
+        """As for a `PrefixCache`; a row can write `room` tokens."""
+        super().__init__(captured, tree, parent)
         device = self.parent.device
         self.live = self.most_rows = len(self.parent)
         self.room = room
@@ -109,9 +109,9 @@ class StaticDecoder(LlamaDecoder):
 
     refills = False
 
-    def open(self, prompts: Sequence[list[int]], parent: Sequence[int]) -> tuple[StaticCache, States]:
-        cache, states = super().open(prompts, parent)
-        return StaticCache(cache, len(self.cos) - max(map(len, prompts))), states
+    def cache_of(self, captured: Sequence[tuple[Tensor, Tensor]], tree: Tree, parent: Tensor) -> StaticCache:
+        longest = tree.prefix + tree.prompts.index.shape[1]
+        return StaticCache(captured, tree, parent, room=len(self.cos) - longest)
 
     def step(self, tokens: Tensor, cache: Any) -> States:
         key = cache.begin(tokens)

@@ -2,7 +2,7 @@
 
 A checkpoint is a folder: `model/` in ordinary `from_pretrained` form, `state.safetensors` and
 `state.json`, and `manifest.json` with a checksum of every file, written last. It is built under a
-temporary name, flushed to disk, and renamed into place.
+temporary name, flushed to disk, and renamed into place; one that it replaces is moved aside until then.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -78,8 +79,8 @@ def _digest(path: Path) -> str:
 
 
 def save(folder: Path, model: Any, tokenizer: Any, state: dict[str, Any]) -> None:
-    """Write a checkpoint at `folder`, replacing one that is already there."""
-    work = folder.with_name(f".{folder.name}.part")
+    """Write a checkpoint at `folder`, replacing one that is already there. OSError if the disk doesn't take it."""
+    work, aside = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(work, ignore_errors=True)
     try:
         work.mkdir(parents=True)
@@ -94,13 +95,17 @@ def save(folder: Path, model: Any, tokenizer: Any, state: dict[str, Any]) -> Non
         (work / MANIFEST).write_text(json.dumps(manifest, indent=1))
         for path in [*files, work / MANIFEST, work / "model", work]:
             _flush(path)
-    except OSError:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(work, ignore_errors=True)
-        raise
+        if isinstance(error, OSError):
+            raise
+        raise OSError(str(error)) from error  # how safetensors reports a full disk
     if folder.exists():
-        shutil.rmtree(folder)
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(folder, aside)
     os.rename(work, folder)
     _flush(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def check(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,8 +21,10 @@ from merf.policy.policy import Encoded, Policy, pad_records, pad_rows
 from merf.rollout.played import play
 from merf.rules.conditions import right_answers
 from merf.tasks.environment import PlayedTask, is_played
-from merf.train.learner import TrainingStopped
+from merf.train.learner import TrainingStopped, out_of_memory
 from merf.train.parallel import World
+
+log = logging.getLogger("merf")
 
 
 class StepContext:
@@ -33,6 +36,7 @@ class StepContext:
         self.recipe, self.policy, self.world, self.on_tokens = recipe, policy, world, on_tokens
         self.progress = Progress(0, recipe.steps)
         self.round = 0
+        self.most_rows: int | None = None  # decoded at once; set when memory has run out
 
     def begin(self, progress: Progress) -> None:
         self.progress, self.round = progress, 0
@@ -62,7 +66,7 @@ class StepContext:
         learning = [self.policy.encode(prompt.learning, prompt.prefill, prompt.ids) for prompt in prompts]
         seeds = self._seeds(group, member)
         self.round += 1
-        samples = self.policy.sample([a.ids for a in acting], how, seeds, self.on_tokens)
+        samples = self._draw([a.ids for a in acting], how, seeds, self.on_tokens)
         lengths = [len(s.tokens) for s in samples]
         width, device = max(lengths), self.policy.device
         length = torch.tensor(lengths, device=device)
@@ -104,7 +108,7 @@ class StepContext:
             return self.world.gather(
                 self._played(self.recipe.task, [problems[i] for i in rows], encoded, how, [seeds[i] for i in rows])
             )
-        drawn = self.policy.sample([e.ids for e in encoded], how, [seeds[i] for i in rows])
+        drawn = self._draw([e.ids for e in encoded], how, [seeds[i] for i in rows])
         return self.world.gather(
             [
                 (sample, e.opening + self.policy.chat.decode(sample.tokens, self.policy.stops))
@@ -117,12 +121,35 @@ class StepContext:
     ) -> list[tuple[Sample, str]]:
         def draw(rows: Sequence[int], so_far: Sequence[tuple[int, ...]], turn: Sampling) -> list[Sample]:
             ids = [[*prompts[i].ids, *more] for i, more in zip(rows, so_far, strict=True)]
-            return self.policy.sample(
-                ids, turn, [derive(seeds[i], len(more)) for i, more in zip(rows, so_far, strict=True)]
-            )
+            return self._draw(ids, turn, [derive(seeds[i], len(more)) for i, more in zip(rows, so_far, strict=True)])
 
         played = play(task, problems, prompts, how, self.policy, draw)
         return [(Sample(one.tokens, one.logprobs, one.finished, one.extras), one.text) for one in played]
+
+    def _draw(
+        self,
+        prompts: Sequence[list[int]],
+        how: Sampling,
+        seeds: Sequence[int],
+        on_tokens: Callable[[int], None] = lambda n: None,
+    ) -> list[Sample]:
+        """One response to each prompt. Out of memory, half as many are decoded at once; that changes no response."""
+        for attempt in (1, 2):
+            rows = min(how.max_rows, self.most_rows or how.max_rows)
+            try:
+                return self.policy.sample(prompts, replace(how, max_rows=rows), seeds, on_tokens)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                at_once = min(rows, len(prompts))
+                if attempt == 2 or at_once == 1:
+                    raise TrainingStopped(
+                        f"out of memory even with {at_once} responses sampled at a time: lower --max-tokens, "
+                        f"--problems or --group-size ({str(error).splitlines()[0]})"
+                    ) from error
+                self.most_rows = at_once // 2
+                log.warning("out of memory: sampling %d responses at a time instead of %d", at_once // 2, at_once)
+        raise AssertionError("not reached")
 
     def _seeds(self, group: Sequence[int], member: Sequence[int]) -> list[int]:
         """A seed per row; rows of the same group and member are told apart by order."""

@@ -19,7 +19,7 @@ from merf.train.parallel import World
 
 log = logging.getLogger("merf")
 PATIENCE = 3
-"""Steps in a row that may be skipped for a gradient that isn't finite before the run stops."""
+"""Steps in a row that may be skipped for a loss or gradient that isn't finite before the run stops."""
 
 
 class TrainingStopped(RuntimeError):
@@ -45,6 +45,7 @@ class Learner:
             betas=config.betas,
             eps=config.eps,
         )
+        self.finite = True  # whether the loss accumulated last is a number
         self.skipped = 0
         self.skipped_in_a_row = 0
 
@@ -67,12 +68,13 @@ class Learner:
                     loss = objective(batch)
                     loss.value.backward()
                     tally.add(batch, loss)
+                self.finite = math.isfinite(tally.loss)
                 return tally
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
                 self.optimizer.zero_grad(set_to_none=True)
-                budget = self.policy.tokens_per_batch
+                budget = min(self.policy.tokens_per_batch, self.policy.largest_batch)  # a larger one had no effect
                 if attempt == 2 or self.policy.shards is not None:  # other processes would wait for this one
                     raise TrainingStopped(
                         f"out of memory even with {budget} tokens at a time: lower --max-tokens, --group-size or "
@@ -83,14 +85,14 @@ class Learner:
         raise AssertionError("not reached")
 
     def step(self, progress: Progress) -> dict[str, float]:
-        """Apply the accumulated gradient, or skip it if it is not finite."""
+        """Apply the accumulated gradient, or skip it if it or the loss is not finite, on whichever process."""
         rate = self.rate(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.policy.shards is None:  # else the backward passes have summed them
             self.world.sum_gradients(self.weights)
         norm = float(unsharded(torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip)))
-        if math.isfinite(norm):
+        if math.isfinite(norm) and not self.world.agree(not self.finite):
             if any(p.grad is not None for p in self.weights):
                 self.optimizer.step()
             self.skipped_in_a_row = 0
@@ -101,8 +103,9 @@ class Learner:
         self.policy.refresh()
         if self.skipped_in_a_row >= PATIENCE:
             raise TrainingStopped(
-                f"the gradient was not finite {PATIENCE} steps in a row (step {progress.step}); the weights are those "
-                "before the first of them. Lower --lr, lower the clip range, or look at the rewards of the last steps."
+                f"the loss or its gradient was not finite {PATIENCE} steps in a row (step {progress.step}); the "
+                "weights are those before the first of them. Lower --lr, lower the clip range, or look at the rewards "
+                "of the last steps."
             )
         return {"grad_norm": norm, "learning_rate": rate, "skipped_steps": float(self.skipped)}
 

@@ -67,10 +67,15 @@ def without_truncated(rollouts: Rollouts, recipe: Recipe) -> Rollouts:
 
 
 def old_logprobs(recipe: Recipe, policy: Policy, rollouts: Rollouts) -> Tensor | None:
-    """What ratios are taken against, [N, T]. None stands for the policy itself, exact for a single update."""
+    """What ratios are taken against, [N, T]. None stands for the policy itself, exact for a single update.
+
+    The sampler's own log-probs serve where they are those of the policy: for the prompt that is learned from, and of
+    the whole distribution.
+    """
     if recipe.minibatches * recipe.epochs == 1:
         return None
-    if rollouts.on_policy:
+    how = recipe.sampling
+    if rollouts.on_policy and not how.truncated and not how.processors:
         return rollouts.logprobs
     return policy.padded_logprobs(rollouts)
 

@@ -22,11 +22,18 @@ def plain_number(value: Any) -> Any:
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
-    """Add one line with a single write, so that a kill leaves no half line that isn't the last."""
-    line = json.dumps(plain_number(record), ensure_ascii=False, allow_nan=False) + "\n"
+    """Add one line with a single write, so that a kill leaves no half line that isn't the last. OSError if the disk
+    doesn't take all of it; then the file is as it was."""
+    line = (json.dumps(plain_number(record), ensure_ascii=False, allow_nan=False) + "\n").encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, line.encode())
+        before = os.fstat(descriptor).st_size
+        try:
+            while line:  # a disk that is nearly full takes what fits, and complains at the next write
+                line = line[os.write(descriptor, line) :]
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
     finally:
         os.close(descriptor)
 

@@ -17,7 +17,8 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -117,15 +118,26 @@ class Run:
             "seconds": self.elapsed(),
             "best": self.best,
         }
-        try:
+        with self.writing(f"the checkpoint of step {step}"):
             checkpoint.save(self.checkpoints / f"step-{step}", ctx.policy.whole, ctx.policy.tokenizer, state)
-        except OSError as error:
-            raise TrainingStopped(
-                f"the checkpoint of step {step} could not be written ({error}); the one before is whole. "
-                f"Make room, then continue: {self.resume_command}"
-            ) from error
         for old in checkpoint.all_in(self.checkpoints)[: -self.keep]:
             shutil.rmtree(old)
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Inside, errors of the disk stop the run, with the way to go on."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainingStopped(
+                f"{what} could not be written ({error}); checkpoints written before are whole. "
+                f"Make room, then continue: {self.resume_command}"
+            ) from error
+
+    def record(self, name: str, record: dict[str, Any]) -> None:
+        """Add a line to one of the run's files."""
+        with self.writing(f"a record of step {record['step']}"):
+            records.append(self.folder / name, record)
 
     def elapsed(self) -> float:
         """Seconds spent on this run, those before an interruption included."""
@@ -167,7 +179,7 @@ class Run:
                 "tokens_per_second": tokens / seconds,
                 "elapsed": self.elapsed(),
             }
-            records.append(self.folder / "metrics.jsonl", record)
+            self.record("metrics.jsonl", record)
             self.watch("step", record)
             chosen = np.linspace(0, len(responses) - 1, min(self.samples_per_step, len(responses))).astype(int)
             for i in chosen:
@@ -178,8 +190,8 @@ class Run:
             self.save(done, ctx, learner)
 
     def sample(self, step: int, where: str, response: Response, scores: Scores, i: int, prompt: Messages) -> None:
-        records.append(
-            self.folder / "samples.jsonl",
+        self.record(
+            "samples.jsonl",
             {
                 "step": step,
                 "where": where,
@@ -218,7 +230,7 @@ class Run:
             if not ctx.world.leads:
                 continue
             record = {"step": step, "mode": mode, "full": full, "train_tokens": self.tokens_seen, **result.metrics}
-            records.append(self.folder / "evaluations.jsonl", record)
+            self.record("evaluations.jsonl", record)
             self.watch("evaluation", record)
             if full:
                 for i in range(0, len(result.responses), samples * max(len(problems) // 12, 1)):
@@ -228,7 +240,8 @@ class Run:
         if accuracy > self.best:
             self.best = accuracy
             if ctx.world.leads and step > 0:
-                checkpoint.save(self.checkpoints / "best", ctx.policy.whole, ctx.policy.tokenizer, {"step": step})
+                with self.writing("the best checkpoint so far"):
+                    checkpoint.save(self.checkpoints / "best", ctx.policy.whole, ctx.policy.tokenizer, {"step": step})
         self.seconds -= time.perf_counter() - started  # the clock compares training, not evaluation
         return found
 
@@ -243,6 +256,11 @@ class Run:
                 self.save(steps, ctx, learner)
         if ctx.world.leads:
             self.status("interrupted" if self.interrupted else "done")
+
+    def failed(self, reason: str) -> None:
+        """Note why the run can't go on, if the disk takes it."""
+        with suppress(OSError):
+            self.status("failed", reason)
 
     def status(self, state: str, reason: str = "") -> None:
         text = {"state": state, "reason": reason, "resume": self.resume_command, "seconds": self.elapsed()}

@@ -82,7 +82,7 @@ def start(
         train(recipe, policy, run, world)
     except TrainingStopped as stopped:
         if world.leads:
-            run.status("failed", str(stopped))
+            run.failed(str(stopped))
         raise
     return run
 
