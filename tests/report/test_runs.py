@@ -10,7 +10,7 @@ import pytest
 from merf.evaluate.passk import pass_at_k
 from merf.evaluate.statistics import bootstrap, paired
 from merf.report.live import ArmView, sparkline
-from merf.report.runs import RunRecord, headline, steps_taken, table
+from merf.report.runs import ArmRecord, RunRecord, headline, steps_taken, table
 
 
 def test_the_table_states_final_accuracies_differences_and_steps(arms):
@@ -117,3 +117,10 @@ def test_the_average_over_training_is_the_area_under_the_curve(tmp_path):
 def test_a_rounded_nothing_has_no_sign():
     assert str(bootstrap([-0.001])) == "0.00"
     assert "-0.00" not in str(bootstrap([-0.004, 0.003, -0.001]))
+
+
+def test_of_many_arms_the_headline_names_the_largest_difference(arms):
+    copies = [ArmRecord(f"copy {n}", arms[0].runs, arms[0].name) for n in range(2)]
+    text = headline([*arms, *copies])
+    assert text.startswith("4 arms.")
+    assert f"{arms[1].name}, 0.21" in text

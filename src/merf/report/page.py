@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from merf.report.runs import ArmRecord, RunRecord, headline, largest_k, table
+from merf.report.runs import FEW, ArmRecord, RunRecord, headline, largest_k, table
 from merf.train.records import plain_number, write_text
 
 PALETTE = (
@@ -81,13 +81,13 @@ def add_curves(
     dash: str = "solid",
     label: str = "",
 ) -> None:
-    """One line per arm (the mean over seeds), with a band from the lowest to the highest seed."""
+    """One line per arm (the mean over seeds), with a band from the lowest to the highest seed where the arms are few."""
     for name, colour in colours(arms).items():
         arm = next(a for a in arms if a.name == name)
         steps, mean, low, high = mean_and_range([c for c in map(curve, arm.runs) if c])
         if not steps:
             continue
-        if len(arm.runs) > 1 and dash == "solid":
+        if len(arm.runs) > 1 and dash == "solid" and len(arms) <= FEW:
             figure.add_scatter(
                 x=steps + steps[::-1],
                 y=high + low[::-1],
@@ -221,7 +221,9 @@ def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord
         rows=rows,
         colours=colours(arms),
         note=note,
-        bands="Bands reach from the lowest to the highest seed." if seeds > 1 else "",
+        bands="Bands reach from the lowest to the highest seed."
+        if seeds > 1 and len(arms) <= FEW
+        else "Means over seeds.",
         charts=drawn,
         figures=embedded([json.loads(chart.figure.to_json()) for chart in drawn]),
         samples=embedded(samples_of(arms)),

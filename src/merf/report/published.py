@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from merf.core.toml import read_toml
 from merf.evaluate.statistics import Interval
 from merf.report.page import colours, mean_and_range
-from merf.report.runs import ArmRecord, RunRecord, baseline_of, table
+from merf.report.runs import FEW, ArmRecord, RunRecord, baseline_of, table
 from merf.train.records import plain_number, write_text
 
 
@@ -185,7 +185,7 @@ def plot_accuracy(panel: Axes, arms: Sequence[ArmRecord], mode: str, colour: Map
     for arm in arms:
         steps, mean, low, high = mean_and_range([run.curve(mode, "accuracy") for run in arm.runs])
         panel.plot(steps, mean, color=colour[arm.name], label=arm.name, linewidth=1.8)
-        if len(arm.runs) > 1 and len(arms) <= 3:
+        if len(arm.runs) > 1 and len(arms) <= FEW:
             panel.fill_between(steps, low, high, color=colour[arm.name], alpha=0.14, linewidth=0)
     panel.set_ylim(0, 1)
     panel.grid(axis="y", color="#e5e8eb")

@@ -165,8 +165,20 @@ def table(arms: Sequence[ArmRecord]) -> tuple[list[str], list[list[str]]]:
     return [column.replace("pass@k", f"pass@{k}") for column in COLUMNS], rows
 
 
+FEW = 3
+"""How many arms can have bands in one chart, and half a sentence each, and still be told apart."""
+
+
 def headline(arms: Sequence[ArmRecord]) -> str:
-    """One sentence that says what was measured, whatever it is."""
+    """One sentence that says what was measured, whatever it is; of many arms only the largest difference."""
+    compared = [(arm, baseline) for arm in arms if (baseline := baseline_of(arm, arms))]
+    if len(arms) > FEW and compared:
+        gains = {arm.name: arm.difference(baseline, "bare", "accuracy") for arm, baseline in compared}
+        name = max(gains, key=lambda arm: abs(gains[arm].mean))
+        return (
+            f"{len(arms)} arms. The largest difference to a baseline in accuracy without the motivation: {name}, "
+            f"{gains[name]}."
+        )
     said = []
     for arm in arms:
         baseline = baseline_of(arm, arms)
