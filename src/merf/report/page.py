@@ -81,7 +81,7 @@ def add_curves(
     dash: str = "solid",
     label: str = "",
 ) -> None:
-    """One line per arm (the mean over seeds), with a band from the lowest to the highest seed where the arms are few."""
+    """One line per arm, the mean over seeds; where arms are few, with a band from the lowest to the highest seed."""
     for name, colour in colours(arms).items():
         arm = next(a for a in arms if a.name == name)
         steps, mean, low, high = mean_and_range([c for c in map(curve, arm.runs) if c])
@@ -211,6 +211,11 @@ def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord
         if seeds > 2
         else "With fewer than three seeds there are no intervals: a difference may be luck."
     )
+    bands = ""
+    if seeds > 1:
+        bands = (
+            "Bands reach from the lowest to the highest seed." if len(arms) <= FEW else "Lines are means over seeds."
+        )
     page = rendered(
         "page.html.jinja",
         title=title,
@@ -221,9 +226,7 @@ def write_report(path: Path, title: str, question: str, arms: Sequence[ArmRecord
         rows=rows,
         colours=colours(arms),
         note=note,
-        bands="Bands reach from the lowest to the highest seed."
-        if seeds > 1 and len(arms) <= FEW
-        else "Means over seeds.",
+        bands=bands,
         charts=drawn,
         figures=embedded([json.loads(chart.figure.to_json()) for chart in drawn]),
         samples=embedded(samples_of(arms)),
