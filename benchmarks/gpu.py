@@ -189,7 +189,7 @@ def main() -> None:
         for name in works
     ]
     title = f"{found['gpu']}, {weights / 1e9:.2f} billion weights, {count} × {GROUP} × {limit} tokens"
-    show(title, ["", "seconds", "tokens per second", "share of the limit"], rows)
+    show(title, ["", "seconds", "tokens per second", "share of the limit"], rows, found)
     if asked.tiny:
         print("a tiny model: nothing is kept")
     else:

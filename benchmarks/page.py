@@ -1,6 +1,9 @@
 """Writes docs/performance.md from the figures in docs/performance/*.json, and says which goals they meet.
 
-python benchmarks/page.py
+A goal that is missed is followed by the profile its benchmark took, and by docs/performance/NAME.md, written by hand,
+where there is one: what the profile means.
+
+    python benchmarks/page.py
 """
 
 from __future__ import annotations
@@ -8,10 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, median, spread
+from common import RESULTS, about, median, spread
 
 PAGE = RESULTS.with_suffix(".md")
 Record = dict[str, Any]
@@ -19,7 +23,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """`value` of a file's record is to be at least `least`, or at most `most`."""
+    """`value` of a file's record is to be at least `least`, or at most `most`; `why` says where time or memory goes."""
 
     what: str
     file: str
@@ -27,22 +31,71 @@ class Goal:
     least: float | None = None
     most: float | None = None
     unit: str = "×"
+    why: Callable[[Record], str] | None = None
+
+    def verdict(self, record: Record | None) -> str:
+        value = None if record is None else self.value(record)
+        if value is None:
+            return "not run"
+        met = value >= self.least if self.least is not None else value <= (self.most or 0.0)
+        return "met" if met else "missed"
 
     def row(self, record: Record | None) -> list[str]:
         value = None if record is None else self.value(record)
         bound = f"at least {self.least:g}{self.unit}" if self.least is not None else f"at most {self.most:g}{self.unit}"
-        if value is None:
-            return [self.what, bound, "", "not run"]
-        met = value >= self.least if self.least is not None else value <= (self.most or 0.0)
-        return [self.what, bound, f"{value:.2g}{self.unit}", "met" if met else "missed"]
+        measured = "" if value is None else f"{value:.3g}{self.unit}"
+        return [self.what, bound, measured, self.verdict(record)]
 
 
-def step_ratio(case: str) -> Callable[[Record], float | None]:
-    def value(record: Record) -> float | None:
-        found = record["cases"].get(case)
-        return found["TRL"]["time per token / ours"] if found else None
+def step_ratio(case: str) -> Callable[[Record], float]:
+    return lambda record: record["cases"][case]["TRL"]["time per token / ours"]
 
-    return value
+
+def step_profile(case: str) -> Callable[[Record], str]:
+    return lambda record: f"In a step of ours, {where_time_goes(record['cases'][case]['ours']['profile'])}"
+
+
+def where_time_goes(profile: Record) -> str:
+    """A profile in a sentence."""
+    return f"sampling takes {profile['sampling']:.0%} of the time; by operation, {by_operation(profile['operations'])}."
+
+
+def by_operation(operations: dict[str, float]) -> str:
+    return ", ".join(f"`{name}` {share:.0%}" for name, share in operations.items())
+
+
+def memory_ratio(record: Record) -> float:
+    case = record["cases"][TOLD]
+    return case["ours"]["memory_mib"] / case["TRL"]["memory_mib"]
+
+
+def memory_profile(record: Record) -> str:
+    ours, theirs = (record["cases"][TOLD][who]["memory_before_mib"] for who in ("ours", "TRL"))
+    return f"Before the first step ours holds {ours:,.0f} MiB already (libraries and weights), TRL {theirs:,.0f} MiB."
+
+
+def motivation_profile(record: Record) -> str:
+    worst = max(record["limits"].values(), key=lambda limit: limit["ratio"])
+    return " ".join(
+        f"In a step {name} the motivation, {where_time_goes(profile)}" for name, profile in worst["profile"].items()
+    )
+
+
+def widest(record: Record) -> Record:
+    return record["widths"][max(record["widths"], key=int)]
+
+
+def growths(record: Record) -> list[tuple[float, str]]:
+    """How much a step's time grows between neighbouring points, in growths of the quantity itself; and where."""
+    return [
+        (
+            (b["sampling"] + b["update"]) / (a["sampling"] + a["update"]) * a["value"] / b["value"],
+            f"{name} {a['value']} to {b['value']}: sampling {a['sampling']:.2f} to {b['sampling']:.2f} s, "
+            f"update {a['update']:.2f} to {b['update']:.2f} s",
+        )
+        for name, points in record["sweeps"].items()
+        for a, b in pairwise(points)
+    ]
 
 
 def gap(record: Record) -> float:
@@ -54,22 +107,47 @@ def reached(record: Record) -> float | None:
     return median(record["ratios"]) if record["ratios"] else None
 
 
+def gpu_ratio(record: Record) -> float:
+    return max(record["generate takes, in times ours"].values())
+
+
+TOLD, BARE, RAGGED = (
+    "motivation, 64 tokens",
+    "no motivation, 64 tokens",
+    "motivation, ragged (mean about 70, limit 256)",
+)
+ENGINE = "engine_vs_trl"
+
 GOALS = (
-    Goal("Step of 64 tokens, TRL's time in ours", "engine_vs_trl", step_ratio("motivation, 64 tokens"), least=2),
-    Goal(
-        "Step of ragged lengths, TRL's time in ours",
-        "engine_vs_trl",
-        step_ratio("motivation, ragged (mean about 70, limit 256)"),
-        least=3,
-    ),
-    Goal("First step, difference from TRL's loss or gradient", "engine_vs_trl", gap, most=1e-4, unit=""),
+    Goal("Step with the motivation, TRL's time in ours", ENGINE, step_ratio(TOLD), least=4, why=step_profile(TOLD)),
+    Goal("Step without it, TRL's time in ours", ENGINE, step_ratio(BARE), least=2.5, why=step_profile(BARE)),
+    Goal("Step of ragged lengths, TRL's time in ours", ENGINE, step_ratio(RAGGED), least=4, why=step_profile(RAGGED)),
+    Goal("Peak memory of a step, in TRL's", ENGINE, memory_ratio, most=0.5, why=memory_profile),
+    Goal("First step, difference from TRL's loss or gradient", ENGINE, gap, most=1e-4, unit=""),
     Goal("Time to a reward, TRL's in ours", "time_to_reward", reached, least=2),
     Goal(
         "Step with the motivation, in steps without",
         "motivation_cost",
         lambda record: max(limit["ratio"] for limit in record["limits"].values()),
         most=1.1,
+        why=motivation_profile,
     ),
+    Goal(
+        "Update at width 1024, share of the matmul peak",
+        "peak_share",
+        lambda record: 100 * widest(record)["share"],
+        least=50,
+        unit=" %",
+        why=lambda record: f"Time goes by operation: {by_operation(widest(record)['operations'])}.",
+    ),
+    Goal(
+        "Step time between neighbouring sizes, in growths of the size",
+        "scaling",
+        lambda record: max(growths(record))[0],
+        most=1.3,
+        why=lambda record: f"Steepest is {max(growths(record))[1]}.",
+    ),
+    Goal("Sampling on a GPU, `generate`'s time in ours", "gpu", gpu_ratio, least=3),
     Goal("Scoring whole numbers, in TRL's rate", "scoring", lambda r: median(r["ratios"]["whole numbers"]["TRL"]), 3),
     Goal("Scoring formulas, in TRL's rate", "scoring", lambda r: median(r["ratios"]["formulas"]["TRL"]), 3),
 )
@@ -193,6 +271,9 @@ def gpu(record: Record) -> list[str]:
     ]
 
 
+NOT_RUN = {"gpu": "It has not been run: there was no GPU at hand."}
+"""What stands in place of figures that there aren't; elsewhere: not run yet."""
+
 SECTIONS: tuple[tuple[str, str, str, Callable[[Record], list[str]]], ...] = (
     ("A training step against TRL", "engine_vs_trl", "engine_vs_trl.py", engine),
     ("Time to a reward", "time_to_reward", "time_to_reward.py", to_reward),
@@ -209,7 +290,7 @@ This page is written by `python benchmarks/page.py` from the files in `docs/perf
 the command above its table. Ratios are of runs that took turns in one session on one machine; figures from different
 tables may be of different machines. Medians, with lowest and highest in brackets."""
 
-ENGINE = """## What is not measured
+NOT_MEASURED = """## What is not measured
 
 - **CUDA graphs** (`--static-decoding`). Everything but the recording of the graph is tested on a CPU, with steps
   recorded and replayed kernel by kernel on the same memory. The recording itself (`captured` in
@@ -221,27 +302,31 @@ ENGINE = """## What is not measured
   server (`--server.url`); the copy for scoring remains."""
 
 
-def about(record: Record) -> str:
-    m = record["machine"]
-    threads = "1 thread" if m["threads"] == 1 else f"{m['threads']} threads"
-    return (
-        f"{m['processor']}, {m['cores']} cores, {threads}, matmul peak {m['matmul_peak_gflops']:.0f} GFLOP/s; "
-        f"torch {m['torch']}, transformers {m['transformers']}."
-    )
+def missed(records: dict[str, Record]) -> list[str]:
+    """Why goals are missed, as far as that was measured."""
+    lines = []
+    for goal in GOALS:
+        record = records.get(goal.file)
+        if record is not None and goal.verdict(record) == "missed":
+            why = goal.why(record) if goal.why else "No profile of it was kept."
+            lines.append(f"- **{goal.what}** is missed. {why}")
+    return ["", *lines] if lines else []
 
 
 def page(folder: Path = RESULTS) -> str:
     """The page that the files in `folder` make."""
     records = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     rows = [goal.row(records.get(goal.file)) for goal in GOALS]
-    lines = [INTRO, "", "## Goals", "", *table(["", "goal", "measured", ""], rows)]
+    lines = [INTRO, "", "## Goals", "", *table(["", "goal", "measured", ""], rows), *missed(records)]
     for title, name, script, show in SECTIONS:
         lines += ["", f"## {title}", "", f"`python benchmarks/{script}`", ""]
         if name in records:
             lines += [about(records[name]), "", *show(records[name])]
         else:
-            lines.append("Not run yet.")
-    return "\n".join([*lines, "", ENGINE]) + "\n"
+            lines.append(NOT_RUN.get(name, "Not run yet."))
+        if (note := folder / f"{name}.md").exists():
+            lines += ["", note.read_text().strip()]
+    return "\n".join([*lines, "", NOT_MEASURED]) + "\n"
 
 
 if __name__ == "__main__":

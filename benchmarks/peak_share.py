@@ -4,7 +4,7 @@ A step's update over 8 groups of 8 responses (150 prompt tokens, 60 response tok
 Counted are the multiplications that plain matrix products of the forward and backward pass need, attention's
 included; everything else (norms, rotations, softmax, gathers, the optimiser) counts as time only.
 
-    python benchmarks/peak_share.py [--threads 2] [--profile]
+    python benchmarks/peak_share.py [--minutes 2] [--repeats 7] [--threads 2] [--profile]
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from common import llama, machine, matmul_peak, median, publish, show
+from common import llama, machine, matmul_peak, median, operations, publish, rounds, shares, show
 
 WIDTHS = (128, 256, 512, 1024)
 LAYERS, GROUPS, MEMBERS, PROMPT, RESPONSE = 2, 8, 8, 150, 60
@@ -34,17 +36,20 @@ def flops(policy: object, row: int, scored: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=2, help="repeats end in time for this")
+    parser.add_argument("--repeats", type=int, default=7, help="at most so many")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--tiny", action="store_true", help="the smallest width only: no figures are kept")
     parser.add_argument("--profile", action="store_true", help="print where the time goes at every width")
     options = parser.parse_args()
     import torch
 
     from merf.policy.policy import Policy
 
-    found = {"machine": machine(options.threads), "widths": {}}
+    found: dict[str, Any] = {"machine": machine(options.threads), "asked": vars(options), "widths": {}}
     rows = []
-    for width in WIDTHS:
+    # Wide ones take longest: they come last, and get what the others leave.
+    for width, until in shares(WIDTHS[:1] if options.tiny else WIDTHS, options.minutes):
         with tempfile.TemporaryDirectory() as folder:
             policy = Policy.load(llama(Path(folder) / "model", width, LAYERS))
         rng = Random(0)
@@ -59,7 +64,7 @@ def main() -> None:
 
         update()
         times, peaks = [], []
-        for _ in range(options.repeats):
+        for _ in rounds(options.repeats, until):
             peaks.append(matmul_peak(options.threads, seconds=0.3))
             before = time.perf_counter()
             update()
@@ -67,41 +72,43 @@ def main() -> None:
         row = GROUPS * PROMPT + len(said) * RESPONSE
         rate = flops(policy, row, len(said) * RESPONSE) / median(times) / 1e9
         share = rate / median(peaks)
-        parts = breakdown(update)
+        recording = recorded(update)
         found["widths"][width] = {
             "seconds": times,
             "gflops": rate,
             "peak": median(peaks),
             "share": share,
-            "parts": parts,
+            "parts": breakdown(recording),
+            "operations": operations(recording),
         }
         rows.append(
             [str(width), f"{median(times):.3f}", f"{rate:.0f}", f"{median(peaks):.0f}", f"{share:.0%}"]
-            + [f"{parts[name]:.0%}" for name in PARTS]
+            + [f"{part:.0%}" for part in breakdown(recording).values()]
         )
         if options.profile:
-            print(profile(update))
-    publish("peak_share", found)
+            print(recording.key_averages().table(sort_by="self_cpu_time_total", row_limit=15))
+    if not options.tiny:
+        publish("peak_share", found)
     header = ["width", "seconds", "GFLOP/s", "peak", "share of peak", *(f"time in {name}" for name in PARTS)]
-    show(f"Update of {GROUPS} × {MEMBERS} responses, {LAYERS} layers, {options.threads} threads", header, rows)
+    show(f"Update of {GROUPS} × {MEMBERS} responses, {LAYERS} layers, {options.threads} threads", header, rows, found)
 
 
 PARTS = ("matmul", "attention", "gather and scatter", "the rest")
 
 
-def measured(update) -> object:  # type: ignore[no-untyped-def]
-    from torch.profiler import ProfilerActivity
-    from torch.profiler import profile as recording
+def recorded(work: Callable[[], None]) -> Any:
+    """A profile of `work`."""
+    from torch.profiler import ProfilerActivity, profile
 
-    with recording(activities=[ProfilerActivity.CPU]) as found:
-        update()
-    return found.key_averages()
+    with profile(activities=[ProfilerActivity.CPU]) as recording:
+        work()
+    return recording
 
 
-def breakdown(update) -> dict[str, float]:  # type: ignore[no-untyped-def]
-    """Shares of the update's own CPU time."""
+def breakdown(recording: Any) -> dict[str, float]:
+    """Shares of the recorded CPU time."""
     sums = dict.fromkeys(PARTS, 0.0)
-    for event in measured(update):  # type: ignore[attr-defined]
+    for event in recording.key_averages():
         name, spent = event.key, event.self_cpu_time_total
         if "scaled_dot_product" in name:
             sums["attention"] += spent
@@ -113,11 +120,6 @@ def breakdown(update) -> dict[str, float]:  # type: ignore[no-untyped-def]
             sums["the rest"] += spent
     total = sum(sums.values())
     return {name: spent / total for name, spent in sums.items()}
-
-
-def profile(update) -> str:  # type: ignore[no-untyped-def]
-    table: str = measured(update).table(sort_by="self_cpu_time_total", row_limit=15)  # type: ignore[attr-defined]
-    return table
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
@@ -69,7 +70,7 @@ class InWorkers:
         self.scorer = Scorer(book, seconds=PATIENCE / 10, workers=workers)
 
     def score(self, responses: Responses) -> Scores:
-        return self.scorer.score(responses)
+        return self.scorer.score(replace(responses, likelihood=None))  # workers need no model
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.book)

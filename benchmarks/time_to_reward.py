@@ -1,11 +1,11 @@
-"""Seconds until a fixed mean reward is reached, ours and TRL's, over five seeds.
+"""Seconds until a fixed mean reward is reached, ours and TRL's, over several seeds.
 
 Both train the lab's base `lab:knights` on the same prompts (Knights & Knaves for two, the rules told in every one)
 with the paper's rulebook, the same group size, length limit, loss (token-level mean, as DAPO), optimiser constants
 and number of threads. Seeds decide prompts and sampling. The two take turns, each run in a fresh process; the clock
 starts with the first step. A run that doesn't get there within the steps allowed counts as not reached.
 
-    python benchmarks/time_to_reward.py [--seeds 5] [--reward 1.5] [--most 60] [--threads 2]
+    python benchmarks/time_to_reward.py [--minutes 8] [--seeds 5] [--reward 1.5] [--most 60] [--threads 2]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from common import child, machine, median, peak_memory, publish, show, spread
+from common import child, machine, median, peak_memory, publish, rounds, show, spread
 
 PROBLEMS, GROUP, LIMIT, LR, WINDOW = 8, 8, 160, 3e-4, 3
 """Of a step; the mean reward of the last WINDOW steps is what has to reach the mark."""
@@ -163,20 +163,25 @@ def run_trl(a: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=8, help="seeds end in time for this")
+    parser.add_argument("--seeds", type=int, default=5, help="at most so many")
     parser.add_argument("--reward", type=float, default=1.5, help="the mean reward to reach; the range is -3 to 3")
     parser.add_argument("--most", type=int, default=60, help="steps after which a run is given up")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tiny", action="store_true", help="one seed, two steps at most: no figures are kept")
     asked = parser.parse_args()
+    if asked.tiny:
+        asked.seeds, asked.most = 1, 2
     found: dict[str, Any] = {"machine": machine(asked.threads), "asked": vars(asked), "runs": {"ours": [], "TRL": []}}
-    for seed in range(asked.seeds):
+    for seed in rounds(asked.seeds, time.monotonic() + 60 * asked.minutes):
         order = ("ours", "TRL") if seed % 2 == 0 else ("TRL", "ours")
         for who in order:
             arguments = {"who": who, "seed": seed, **{name: getattr(asked, name) for name in ("reward", "most")}}
             found["runs"][who].append(child(__file__, {**arguments, "threads": asked.threads}, asked.threads))
     pairs = zip(found["runs"]["ours"], found["runs"]["TRL"], strict=True)
     found["ratios"] = [t["seconds"] / o["seconds"] for o, t in pairs if o["reached"] and t["reached"]]
-    publish("time_to_reward", found)
+    if not asked.tiny:
+        publish("time_to_reward", found)
     rows = []
     for who, runs in found["runs"].items():
         there = [run for run in runs if run["reached"]]
@@ -193,7 +198,7 @@ def main() -> None:
     title = f"Until the mean reward is {asked.reward:g}, {asked.threads} threads"
     if found["ratios"]:
         title += f"; TRL takes {spread(found['ratios'])} times as long"
-    show(title, ["who", "reached", "seconds", "CPU s", "steps", "peak MiB"], rows)
+    show(title, ["who", "reached", "seconds", "CPU s", "steps", "peak MiB"], rows, found)
 
 
 if __name__ == "__main__":
