@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines, each line whole or absent."""
+"""The files of a run's folder: JSON lines, each whole or absent, small texts, and a lock."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 
 def plain_number(value: Any) -> Any:
@@ -70,3 +73,20 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(work, path)
+
+
+@contextmanager
+def no_other_run_in(folder: Path) -> Iterator[None]:
+    """Inside, the folder is ours. ValueError if another process has it; a process that dies lets go of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"another process is training into {folder} at this moment: wait until it ends, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

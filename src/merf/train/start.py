@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,20 +71,21 @@ def start(
         policy.use_server(options.server.url, options.server.model, options.server.speaks, folder / "served")
     check_prompts(policy, plan, [*longest, *plan.problems], options.max_tokens)
 
-    run = Run(folder, plan, watch=Teachable(watch, len(plan.problems) * plan.samples), resume_command=resume)
-    if world.leads:
-        records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
-        records.write_text(folder / "rulebook.txt", recipe.rulebook.describe())
-        records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))
-        environment = {"seed": options.seed, "threads": options.threads, "processes": world.size}
-        records.write_text(folder / "environment.toml", tomli_w.dumps({**environment, **describe_environment()}))
-    run.listen()
-    try:
-        train(recipe, policy, run, world)
-    except TrainingStopped as stopped:
+    with records.no_other_run_in(folder) if world.leads else nullcontext():
+        run = Run(folder, plan, watch=Teachable(watch, len(plan.problems) * plan.samples), resume_command=resume)
         if world.leads:
-            run.failed(str(stopped))
-        raise
+            records.write_text(folder / "config.toml", tomli_w.dumps(to_dict(options)))
+            records.write_text(folder / "rulebook.txt", recipe.rulebook.describe())
+            records.write_text(folder / "motivation.txt", recipe.framing.telling(recipe.rulebook))
+            environment = {"seed": options.seed, "threads": options.threads, "processes": world.size}
+            records.write_text(folder / "environment.toml", tomli_w.dumps({**environment, **describe_environment()}))
+        run.listen()
+        try:
+            train(recipe, policy, run, world)
+        except TrainingStopped as stopped:
+            if world.leads:
+                run.failed(str(stopped))
+            raise
     return run
 
 
