@@ -97,7 +97,7 @@ class Knights(world.World):
         return Writer(problem, rng)
 
     def problem(self, level: int, seed: int, number: int) -> Problem:
-        # Splits of this task share no puzzle, whatever they are called.
+        # Splits of this task are drawn apart, whatever they are called. (Two draws may give the same small puzzle.)
         return self.task(level, level).problem("pretrain", seed, number)
 
     def held_out(self, level: int, n: int) -> list[Problem]:
