@@ -25,8 +25,8 @@ from merf.report.runs import RunRecord
 from merf.train.options import to_dict
 
 
-def claim(expect=">", margin=0.0, control="", metric="accuracy"):
-    return Claim("it helps", "knights", ("base", "better"), metric, expect, margin, control)
+def claim(expect=">", margin=0.0, control="", metric="accuracy", by_work=True):
+    return Claim("it helps", "knights", ("base", "better"), metric, expect, margin, control, by_work)
 
 
 def case(**how):
@@ -162,6 +162,11 @@ def test_a_claim_about_one_arm_compares_it_with_zero(runs):
 def test_no_verdict_where_the_behaviour_does_not_pay_and_none_from_two_seeds(runs):
     assert measure(case(), runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8]), 0.1).outcome == "no verdict"
     assert measure(case(), {"base": {}, "better": {}}, 0.5).outcome == "not measured"
+
+
+def test_what_does_not_come_about_by_work_has_a_verdict_where_work_does_not_pay(runs):
+    made = runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8])
+    assert measure(case(by_work=False), made, 0.1).outcome == "reproduced"
 
 
 def test_a_control_that_shows_the_effect_is_named(runs):

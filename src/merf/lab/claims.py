@@ -155,7 +155,7 @@ def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float
     found = difference(last)
     control = difference(runs[claim.control]) if claim.control else None
     outcome, note = verdict(found, claim)
-    if world_pays < WORTH_IT:
+    if claim.by_work and world_pays < WORTH_IT:
         outcome, note = "no verdict", f"the rewarded behaviour pays only {world_pays:+.2f} for this base"
     elif control is not None and outcome == "reproduced" and verdict(control, claim)[0] == "reproduced":
         note = "the control shows it too"

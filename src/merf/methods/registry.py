@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
 from merf.core.recipe import Recipe
@@ -35,6 +35,8 @@ class Claim:
     expect    ">" if the last arm's metric should be larger than the baseline's, "<" if smaller, "=" if
               within `margin` of it
     control   an arm that should *not* show the effect, where the source gives one
+    by_work   whether it comes about by working through problems, so that there is no verdict where work doesn't pay
+              for the base
     """
 
     says: str
@@ -44,7 +46,7 @@ class Claim:
     expect: Literal[">", "<", "="]
     margin: float = 0.0
     control: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
+    by_work: bool = True
 
 
 @dataclass(frozen=True)

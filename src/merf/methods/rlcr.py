@@ -27,14 +27,16 @@ from merf.rules.calibration import Calibrated
 from merf.rules.correctness import Correct
 from merf.rules.format import Format
 
+ARMS = ("grpo,rlcr:weight=0", "grpo,rlcr")
+
 
 @method(
     "rlcr",
     paper="2507.16806",
     seams=["rules"],
     claims=[
-        Claim("confidence closer to the truth", "calibration", ("grpo,rlcr:weight=0", "grpo,rlcr"), "brier", "<"),
-        Claim("at equal accuracy", "calibration", ("grpo,rlcr:weight=0", "grpo,rlcr"), "accuracy", "=", margin=0.05),
+        Claim("confidence closer to the truth", "calibration", ARMS, "brier", "<", by_work=False),
+        Claim("at equal accuracy", "calibration", ARMS, "accuracy", "=", margin=0.05, by_work=False),
     ],
 )
 def rlcr(recipe: Recipe, weight: float = 1.0) -> Recipe:
