@@ -20,8 +20,8 @@ from merf.lab.claims import (
     worlds_of,
 )
 from merf.methods.registry import Claim, Method, load_all
-from merf.report.forest import write_findings
-from merf.report.runs import RunRecord
+from merf.report.forest import write_findings, write_page
+from merf.report.runs import ArmRecord, RunRecord
 from merf.train.options import to_dict
 
 
@@ -187,3 +187,18 @@ def test_findings_become_a_page_a_plot_and_numbers(runs, tmp_path):
     stored = json.loads((tmp_path / "docs" / "claims.json").read_text())["findings"]
     assert stored[0]["difference"] == [0.2, 0.2, 0.2]
     assert stored[1]["difference"] is None
+
+
+def test_claims_have_a_page_that_opens_from_disk(runs, tmp_path):
+    made = runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8])
+    found = as_numbers(measure(case(), made, 0.5)) | {"says": "better </script><b>than</b>"}
+    arms = [ArmRecord(name, list(seeds.values())) for name, seeds in made.items()]
+    write_page(tmp_path / "claims.html", [found], {found["claim"]: arms}, "merf claims report", "Runs of 4 steps.")
+    page = (tmp_path / "claims.html").read_text()
+    assert "better &lt;/script&gt;&lt;b&gt;than&lt;/b&gt;" in page
+    assert "1 reproduced" in page
+    assert "src=" not in page.split("</style>")[0]
+    (figure,) = json.loads(page.split('id="figures">')[1].split("</script>")[0])
+    means = {trace["name"]: trace["y"] for trace in figure["data"] if trace.get("showlegend")}
+    assert set(means) == {"base", "better"}
+    assert means["better"][-1] == pytest.approx(0.7)

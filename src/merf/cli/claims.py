@@ -33,8 +33,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """Judge the claims from the runs at hand; writes claims.md, claims.svg, claims.json, and a page of learning curves
-    beside the runs."""
+    """Judge the claims from the runs at hand; writes claims.md, claims.svg and claims.json, and beside the runs
+    claims.html with all learning curves."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     runs: Path = FOLDER
@@ -114,12 +114,12 @@ def run(command: Run) -> None:
 def report(command: Report) -> None:
     from merf.lab.claims import as_numbers, base_of, experiment_of, measure, pays, worlds_of
     from merf.lab.experiment import jobs_of, seeds_in
-    from merf.report.forest import write_findings
-    from merf.report.page import write_report
+    from merf.report.forest import write_findings, write_page
     from merf.report.runs import ArmRecord, RunRecord
 
     cases = chosen(command.names)
     findings = {}
+    arms: dict[str, list[ArmRecord]] = {}
     steps: set[int] = set()
     for world in worlds_of(cases):
         experiment = experiment_of(world, cases)
@@ -127,21 +127,24 @@ def report(command: Report) -> None:
         for job in jobs_of(experiment, seeds_in(command.runs / world), command.runs / world):
             if job.done and job.seed < TUNING:  # of runs with other options than the claim's nothing is read
                 runs[job.arm.name][job.seed] = RunRecord(job.folder)
-        records = [ArmRecord(name, list(found.values())) for name, found in runs.items() if found]
-        if records:
-            write_report(command.runs / f"{world}.html", experiment.title, "Every arm of every claim.", records)
-            steps |= {one.runs[0].config["steps"] for one in records}
-        worth = pays(base_of(experiment)) if records else float("nan")
-        findings.update(
-            {case.name: as_numbers(measure(case, runs, worth)) for case in cases if case.claim.world == world}
-        )
+        records = {name: ArmRecord(name, list(found.values())) for name, found in runs.items()}
+        trained = [one for one in records.values() if one.runs]
+        steps |= {one.runs[0].config["steps"] for one in trained}
+        worth = pays(base_of(experiment)) if trained else float("nan")
+        for case in cases:
+            if case.claim.world == world:
+                findings[case.name] = as_numbers(measure(case, runs, worth))
+                arms[case.name] = [records[name] for name in case.arms]
     setting = (
         "A world is a base model, with the runs that `src/merf/lab/claims.toml` describes, or an experiment of that "
         f"name in `src/merf/lab/experiments/`. Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps."
     )
     again = "merf claims run && merf claims report"
-    write_findings(command.out, [findings[case.name] for case in cases], again, setting)
+    ordered = [findings[case.name] for case in cases]
+    write_findings(command.out, ordered, again, setting)
+    write_page(command.runs / "claims.html", ordered, arms, again, setting)
     counts: dict[str, int] = {}
     for one in findings.values():
         counts[one["outcome"]] = counts.get(one["outcome"], 0) + 1
+    print(f"curves: {command.runs / 'claims.html'}")
     print(f"{command.out / 'claims.md'}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()))

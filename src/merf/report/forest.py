@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
+from merf.report.page import add_curves, embedded, empty_figure, rendered, smoothed
 from merf.report.published import FIXED, markdown_table
+from merf.report.runs import ArmRecord
 from merf.train.records import write_text
 
 COLOURS = {
@@ -36,7 +41,7 @@ def write_findings(folder: Path, findings: Sequence[Mapping[str, Any]], command:
     write_text(folder / "claims.json", json.dumps({"command": command, "findings": list(findings)}, indent=1) + "\n")
     lines = ["# Claims", "", "What published methods are said to achieve, measured in [the lab](lab.md).", ""]
     if measured:
-        draw(folder / "claims.svg", measured)
+        write_text(folder / "claims.svg", forest_plot(measured))
         lines += ["![Differences to the baseline with 95 % intervals](claims.svg)", ""]
     header = ("claim", "world", "arms", "metric", "difference", "at equal tokens", "control", "seeds", "verdict")
     rows = []
@@ -61,6 +66,61 @@ def write_findings(folder: Path, findings: Sequence[Mapping[str, Any]], command:
     write_text(folder / "claims.md", "\n".join(lines))
 
 
+def write_page(
+    path: Path,
+    findings: Sequence[Mapping[str, Any]],
+    arms: Mapping[str, Sequence[ArmRecord]],
+    command: str,
+    setting: str,
+) -> None:
+    """One page that opens from disk: the forest plot, and the learning curves of every claim that has runs.
+    `arms` are a claim's arms by its name."""
+    shown_here = [one for one in findings if any(arm.runs for arm in arms[one["claim"]])]
+    with_interval = [one for one in findings if one["difference"]]
+    counts = Counter(one["outcome"] for one in findings)
+    forest = ""
+    if with_interval:
+        forest = forest_plot(with_interval)
+        forest = forest[forest.index("<svg") :]
+    claims = [
+        {
+            **{key: one[key] for key in ("claim", "says", "outcome", "metric", "note")},
+            "colour": COLOURS[one["outcome"]],
+            "expect": " ".join([one["arms"][-1], one["expect"], one["arms"][0] if len(one["arms"]) > 1 else "0"]),
+            "numbers": shown(one["difference"]) if one["difference"] else "",
+        }
+        for one in shown_here
+    ]
+    figures = [curves(one["metric"], [arm for arm in arms[one["claim"]] if arm.runs]) for one in shown_here]
+    page = rendered(
+        "claims.html.jinja",
+        counts=", ".join(f"{n} {outcome}" for outcome, n in counts.items()),
+        meaning=MEANING.replace("*", ""),
+        forest=forest,
+        claims=claims,
+        setting=setting,
+        command=command,
+        figures=embedded([json.loads(figure.to_json()) for figure in figures]),
+    )
+    write_text(path, page)
+
+
+def curves(metric: str, arms: Sequence[ArmRecord]) -> go.Figure:
+    """The metric over training: of evaluations in both modes, else of the training steps."""
+    name = metric.rpartition(":")[2]
+    figure = empty_figure("training step", name)
+    if any(run.curve("bare", name) for arm in arms for run in arm.runs):
+        add_curves(figure, arms, lambda run: run.curve("bare", name))
+        add_curves(figure, arms, lambda run: run.curve("told", name), dash="dash", label=", told")
+    else:
+        add_curves(figure, arms, lambda run: smoothed(run, name))
+    for trace in figure.data:
+        trace.showlegend = trace.line.dash == "solid"
+    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"size": 11}}
+    figure.update_layout(showlegend=True, legend=legend, margin={"t": 30})
+    return figure
+
+
 def escaped(sign: str) -> str:
     return {">": "&gt;", "<": "&lt;"}.get(sign, sign)
 
@@ -70,8 +130,9 @@ def shown(interval: Sequence[float]) -> str:
     return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def draw(path: Path, findings: Sequence[Mapping[str, Any]]) -> None:
-    """A forest plot."""
+def forest_plot(findings: Sequence[Mapping[str, Any]]) -> str:
+    """A forest plot, as an SVG."""
+    drawn = io.StringIO()
     with matplotlib.rc_context(FIXED):
         figure = Figure(figsize=(8.4, 0.9 + 0.34 * len(findings)), layout="constrained")
         panel = figure.subplots()
@@ -93,7 +154,8 @@ def draw(path: Path, findings: Sequence[Mapping[str, Any]]) -> None:
             if any(one["outcome"] == outcome for one in findings)
         ]
         figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False)
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
 
 
 def scale(metric: str) -> float:
