@@ -169,14 +169,26 @@ def run_trl(a: dict[str, Any]) -> None:
     from trl_trainer import trainer_of
 
     torch.set_num_threads(a["threads"])
+    ends = ragged_end(AutoConfig.from_pretrained(a["model"])) if a["ragged"] else []
+    sampled = 0
 
     def said(completions: list[Any]) -> list[str]:
         return [c[0]["content"] for c in completions]
 
-    def reward(completions: list[Any], **columns: Any) -> list[float]:
+    def count(responses: list[list[int]]) -> None:
+        """Tokens up to the first that ends a response: the trainer knows one of them, and counts the padding after the
+        others as sampled."""
+        nonlocal sampled
+        sampled = sum(next((n for n, id in enumerate(one, 1) if id in ends), len(one)) for one in responses)
+
+    def reward(completions: list[Any], completion_ids: list[list[int]], **columns: Any) -> list[float]:
+        count(completion_ids)
         return [slow_vowels(text) if a["slow"] else vowels(text) for text in said(completions)]
 
-    async def reward_each(completions: list[Any], **columns: Any) -> list[float | None]:
+    async def reward_each(
+        completions: list[Any], completion_ids: list[list[int]], **columns: Any
+    ) -> list[float | None]:
+        count(completion_ids)
         return await slow_vowels_each(said(completions))
 
     class OnTurn(TrainerCallback):
@@ -185,7 +197,7 @@ def run_trl(a: dict[str, Any]) -> None:
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
             if "completions/mean_length" in logs:
-                self.turns.done(tokens=logs["completions/mean_length"] * a["problems"] * a["group"])
+                self.turns.done(tokens=sampled)
 
     with tempfile.TemporaryDirectory() as folder:
         trainer_of(
@@ -198,7 +210,7 @@ def run_trl(a: dict[str, Any]) -> None:
             limit=a["limit"],
             steps=a["steps"],
             callbacks=[OnTurn()],
-            ends=ragged_end(AutoConfig.from_pretrained(a["model"])) if a["ragged"] else (),
+            ends=ends,
             plain=a["who"] != DEFAULTS,
         ).train()
 
