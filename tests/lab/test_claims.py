@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from merf.cli.methods import main as methods_command
 from merf.evaluate.statistics import Interval
 from merf.lab.claims import (
     as_numbers,
@@ -19,7 +20,7 @@ from merf.lab.claims import (
     within,
     worlds_of,
 )
-from merf.methods.registry import Claim, Method, load_all
+from merf.methods.registry import Claim, Method, load_all, measured
 from merf.report.forest import write_findings, write_page
 from merf.report.runs import ArmRecord, RunRecord
 from merf.train.options import to_dict
@@ -202,3 +203,23 @@ def test_claims_have_a_page_that_opens_from_disk(runs, tmp_path):
     means = {trace["name"]: trace["y"] for trace in figure["data"] if trace.get("showlegend")}
     assert set(means) == {"base", "better"}
     assert means["better"][-1] == pytest.approx(0.7)
+
+
+def test_the_published_findings_are_of_the_claims_that_there_are():
+    ours = [one for one in load_all().values() if one.apply.__module__.startswith("merf.methods.")]
+    names = [name for one in ours for name in one.claim_names]
+    assert sorted(measured()) == sorted(names)
+
+
+def test_methods_are_listed_with_what_became_of_their_claims(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    found = measured()
+    methods_command(["show", "ruscarl"])
+    said = capsys.readouterr().out
+    for name in ("ruscarl-1", "ruscarl-2"):
+        mean, low, high = found[name]["difference"]
+        numbers = f"{mean:+.2f} [{low:+.2f}, {high:+.2f}], {len(found[name]['seeds'])} seeds"
+        assert f"{found[name]['outcome']}, {numbers}" in said
+    methods_command([])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("grpo-lambda ")]
+    assert f"1 {found['grpo-lambda-1']['outcome']}" in row or f"2 {found['grpo-lambda-1']['outcome']}" in row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import tyro
 
 @dataclass(frozen=True)
 class List:
-    """List the methods: name, paper, the seams they touch, and the idea in a line."""
+    """List the methods: name, paper, the seams they touch, the idea in a line, and what became of their claims."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,16 @@ def listing() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from merf.methods.registry import load_all
+    from merf.methods.registry import load_all, measured
 
-    table = Table("method", "paper", "seams", "idea", box=None, header_style="bold", pad_edge=False)
+    table = Table("method", "paper", "seams", "idea", "claims", box=None, header_style="bold", pad_edge=False)
+    findings = measured()
     for found in load_all().values():
-        table.add_row(found.name, found.paper, ", ".join(sorted(found.seams)), found.idea)
+        outcomes = Counter(
+            findings[name]["outcome"] if name in findings else "not measured" for name in found.claim_names
+        )
+        claims = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items())
+        table.add_row(found.name, found.paper, ", ".join(sorted(found.seams)), found.idea, claims or "none")
     console = Console()
     console.print(table)
     console.print("\n`merf methods show NAME` explains one; `merf train --method NAME[,NAME…]` trains with them.")
@@ -48,9 +54,9 @@ def listing() -> None:
 def show(name: str) -> None:
     from rich.console import Console
 
-    from merf.methods.registry import get
+    from merf.methods.registry import get, measured
 
-    found = get(name)
+    found, findings = get(name), measured()
     console = Console(highlight=False, markup=False)
     console.print(f"{found.name}  ({found.paper}; {', '.join(sorted(found.seams))})\n")
     console.print(found.docs)
@@ -58,6 +64,12 @@ def show(name: str) -> None:
         console.print("\nparameters")
         for parameter in found.parameters.values():
             console.print(f"  {parameter.name}={parameter.default}")
-    for claim in found.claims:
-        console.print(f"\nclaim: {claim.says}")
+    for key, claim in zip(found.claim_names, found.claims, strict=True):
+        console.print(f"\nclaim {key}: {claim.says}")
         console.print(f"  in {claim.world}, {claim.metric}: {' against '.join(reversed(claim.arms))}, {claim.expect}")
+        finding = findings.get(key, {"outcome": "not measured", "difference": None, "seeds": []})
+        numbers = ""
+        if finding["difference"]:
+            mean, low, high = finding["difference"]
+            numbers = f", {mean:+.2f} [{low:+.2f}, {high:+.2f}], {len(finding['seeds'])} seeds"
+        console.print(f"  {finding['outcome']}{numbers}")

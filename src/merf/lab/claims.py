@@ -40,7 +40,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        return f"{self.method.name}-{self.number}"
+        return self.method.claim_names[self.number - 1]
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from merf.core.recipe import Recipe
@@ -58,6 +60,11 @@ class Method:
     seams: frozenset[Seam]
     apply: Callable[..., Recipe]
     claims: tuple[Claim, ...]
+
+    @property
+    def claim_names(self) -> list[str]:
+        """What each claim is called in reports."""
+        return [f"{self.name}-{number}" for number, _ in enumerate(self.claims, 1)]
 
     @property
     def idea(self) -> str:
@@ -188,3 +195,15 @@ def changed_parts(before: Recipe, after: Recipe) -> set[str]:
     """The names of the rulebook's parts that came, went, or pay differently."""
     old, new = ({part.name: part for part in getattr(recipe.rulebook, "parts", ())} for recipe in (before, after))
     return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+MEASURED = (Path(__file__).with_name("claims.json"), Path(__file__).parents[3] / "docs" / "claims.json")
+"""Where the findings are that were published with this version: in the package, or in its source tree."""
+
+
+def measured() -> dict[str, dict[str, Any]]:
+    """What came out of each claim, by its name ("merf-1"), as `merf claims report` wrote it."""
+    for path in MEASURED:
+        if path.exists():
+            return {one["claim"]: one for one in json.loads(path.read_text(encoding="utf-8"))["findings"]}
+    return {}
