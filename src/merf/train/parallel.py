@@ -9,6 +9,7 @@ share of it: then the backward passes sum the gradients.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -39,6 +40,7 @@ class World:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # what "cuda" means from here on
         if not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+            atexit.register(leave)
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -104,3 +106,10 @@ class World:
         together = Rollouts.concatenate(numbered)
         order = np.argsort(together.group, kind="stable")
         return together.select(order.tolist()), np.flatnonzero(owner[order] == self.rank).tolist()
+
+
+def leave() -> None:
+    """Leave the processes' group before the interpreter goes: threads of its backend that are still running then would
+    abort an otherwise good run."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
