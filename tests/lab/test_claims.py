@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -160,6 +161,23 @@ def test_a_claim_about_one_arm_compares_it_with_zero(runs):
     assert as_numbers(found)["at_equal_tokens"] is None
 
 
+def test_before_training_seeds_do_not_count_as_repetitions(runs):
+    made = runs(base=[0.5, 0.5, 0.5])
+    for run in made["base"].values():
+        for one, (share, error) in zip(run.evaluations[:2], ((0.3, 0.03), (0.6, 0.04)), strict=True):
+            one |= {"accuracy": share, "standard_error": error}
+    alone = Claim("nothing changes", "knights", ("base",), "start:gap:accuracy", "=", 0.05)
+    method = Method("m", "0000.00000", frozenset({"credit"}), lambda recipe: recipe, (alone,))
+    found = measure(cases_of([method])[0], made, 0.5).difference
+    assert (found.low, found.mean, found.high) == pytest.approx((0.202, 0.3, 0.398))
+
+
+def test_a_claim_written_down_afterwards_says_so(runs):
+    made = runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8])
+    method = Method("m", "", frozenset({"credit"}), lambda recipe: recipe, (replace(claim(), afterwards=True),))
+    assert measure(cases_of([method])[0], made, 0.5).note == "written down after the runs had been looked at"
+
+
 def test_no_verdict_where_the_behaviour_does_not_pay_and_none_from_two_seeds(runs):
     assert measure(case(), runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8]), 0.1).outcome == "no verdict"
     assert measure(case(), {"base": {}, "better": {}}, 0.5).outcome == "not measured"
@@ -179,7 +197,7 @@ def test_a_control_that_shows_the_effect_is_named(runs):
 def test_findings_become_a_page_a_plot_and_numbers(runs, tmp_path):
     good = as_numbers(measure(case(), runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8]), 0.5))
     missing = as_numbers(measure(case(expect="<"), {"base": {}, "better": {}}, 0.5))
-    write_findings(tmp_path / "docs", [good, missing], "merf claims run", "30 steps.")
+    write_findings(tmp_path / "docs", [good, missing], {}, "merf claims run", "30 steps.")
     page = (tmp_path / "docs" / "claims.md").read_text()
     assert "+0.20 [+0.20, +0.20]" in page
     assert "reproduced" in page
@@ -187,6 +205,7 @@ def test_findings_become_a_page_a_plot_and_numbers(runs, tmp_path):
     assert (tmp_path / "docs" / "claims.svg").read_text().count("<svg") == 1
     stored = json.loads((tmp_path / "docs" / "claims.json").read_text())["findings"]
     assert stored[0]["difference"] == [0.2, 0.2, 0.2]
+    assert stored[0]["values"] == {"base": [0.4, 0.5, 0.6], "better": [0.6, 0.7, 0.8]}
     assert stored[1]["difference"] is None
 
 

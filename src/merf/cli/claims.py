@@ -112,6 +112,7 @@ def run(command: Run) -> None:
 
 
 def report(command: Report) -> None:
+    from merf.lab.bases import build_first
     from merf.lab.claims import as_numbers, base_of, experiment_of, measure, pays, worlds_of
     from merf.lab.experiment import jobs_of, seeds_in
     from merf.report.forest import write_findings, write_page
@@ -120,6 +121,8 @@ def report(command: Report) -> None:
     cases = chosen(command.names)
     findings = {}
     arms: dict[str, list[ArmRecord]] = {}
+    worlds: dict[str, list[ArmRecord]] = {}
+    models: dict[str, None] = {}
     steps: set[int] = set()
     for world in worlds_of(cases):
         experiment = experiment_of(world, cases)
@@ -128,7 +131,8 @@ def report(command: Report) -> None:
             if job.done and job.seed < TUNING:  # of runs with other options than the claim's nothing is read
                 runs[job.arm.name][job.seed] = RunRecord(job.folder)
         records = {name: ArmRecord(name, list(found.values())) for name, found in runs.items()}
-        trained = [one for one in records.values() if one.runs]
+        worlds[world] = trained = [one for one in records.values() if one.runs]
+        models.update((experiment.options(arm, 0).model, None) for arm in experiment.arms)
         steps |= {one.runs[0].config["steps"] for one in trained}
         worth = pays(base_of(experiment)) if trained else float("nan")
         for case in cases:
@@ -139,9 +143,11 @@ def report(command: Report) -> None:
         "A world is a base model, with the runs that `src/merf/lab/claims.toml` describes, or an experiment of that "
         f"name in `src/merf/lab/experiments/`. Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps."
     )
-    again = "merf claims run && merf claims report"
+    most = max((len(one["seeds"]) for one in findings.values()), default=0)
+    setting += f" With `--seeds {most}` runs are made for all of them; the table says how many there were."
+    again = f"{build_first(models)}merf claims run --seeds {most}\nmerf claims report"
     ordered = [findings[case.name] for case in cases]
-    write_findings(command.out, ordered, again, setting)
+    write_findings(command.out, ordered, worlds, again, setting)
     write_page(command.runs / "claims.html", ordered, arms, again, setting)
     counts: dict[str, int] = {}
     for one in findings.values():

@@ -59,9 +59,12 @@ def main(arguments: Sequence[str]) -> None:
     seeds = range(command.first_seed, command.first_seed + command.seeds)
     arms, _ = compare(experiment, [*seeds], folder, command.jobs)
     if command.publish:
+        from merf.lab.bases import build_first
         from merf.report.published import Publication
 
-        again = f"merf compare {command.experiment} --seeds {command.seeds} --publish {command.publish}"
+        models = [experiment.options(arm, 0).model for arm in experiment.arms]
+        again = build_first(models)
+        again += f"merf compare {command.experiment} --seeds {command.seeds} --publish {command.publish}"
         cards = cards_of(experiment)
         Publication(path.stem, experiment.title, experiment.question, again, arms, cards, experiment.headline).write(
             command.publish

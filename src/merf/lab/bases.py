@@ -55,3 +55,10 @@ def require(models: Iterable[str]) -> None:
             f"{', '.join(f'lab:{name}' for name in missing)} {'has' if len(missing) == 1 else 'have'} to be built "
             f"first: `merf lab build {' '.join(missing)}`"
         )
+
+
+def build_first(models: Iterable[str]) -> str:
+    """The command, with its line end, that builds what doesn't ship of these models; empty if all of it does."""
+    names = dict.fromkeys(model.removeprefix("lab:") for model in models if model.startswith("lab:"))
+    missing = [name for name in names if not (SHIPPED / name / "config.json").exists()]
+    return f"merf lab build {' '.join(missing)}\n" if missing else ""

@@ -10,8 +10,8 @@ nothing is tuned on them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +50,8 @@ class Case:
 @dataclass(frozen=True)
 class Finding:
     """What came out: the difference of the claimed arm to its baseline, at the end of training and at equal sampled
-    tokens, and the control arm's difference where there is one."""
+    tokens, and the control arm's difference where there is one. `values` are what was compared, by arm, a value per
+    seed."""
 
     case: Case
     outcome: Outcome
@@ -59,6 +60,7 @@ class Finding:
     control: Interval | None = None
     seeds: tuple[int, ...] = ()
     note: str = ""
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def cases_of(methods: Iterable[Method]) -> list[Case]:
@@ -152,14 +154,26 @@ def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float
             ours.append(within(last[seed], claim.metric, budget))
             theirs.append(within(first[seed], claim.metric, budget))
         equal = paired(ours, theirs)
-    found = difference(last)
+    found = at_start(first[seeds[0]], claim.metric) if claim.metric.startswith("start:") else difference(last)
     control = difference(runs[claim.control]) if claim.control else None
     outcome, note = verdict(found, claim)
     if claim.by_work and world_pays < WORTH_IT:
         outcome, note = "no verdict", f"the rewarded behaviour pays only {world_pays:+.2f} for this base"
     elif control is not None and outcome == "reproduced" and verdict(control, claim)[0] == "reproduced":
         note = "the control shows it too"
-    return Finding(case, outcome, found, equal, control, tuple(seeds), note)
+    if claim.afterwards:
+        note = f"written down after the runs had been looked at{'; ' if note else ''}{note}"
+    values = {arm: [value(runs[arm][s], claim.metric) for s in seeds] for arm in case.arms}
+    return Finding(case, outcome, found, equal, control, tuple(seeds), note, values)
+
+
+def at_start(run: RunRecord, metric: str) -> Interval:
+    """A share before training, with its normal 95 % interval over problems. All seeds ask one untrained base the same
+    problems with the same noise, so that seeds say nothing of how certain it is."""
+    modes = ("told", "bare") if "gap" in metric else ("told",) if "told" in metric else ("bare",)
+    reach = 1.96 * math.hypot(*(run.first(mode, "standard_error") for mode in modes))
+    mean = value(run, metric)
+    return Interval(mean, mean - reach, mean + reach, 1)
 
 
 def verdict(found: Interval, claim: Claim) -> tuple[Outcome, str]:
@@ -213,4 +227,5 @@ def as_numbers(finding: Finding) -> dict[str, Any]:
         "control": plain(finding.control),
         "seeds": list(finding.seeds),
         "note": finding.note,
+        "values": {arm: [round(float(one), 4) for one in values] for arm, values in finding.values.items()},
     }

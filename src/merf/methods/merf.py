@@ -88,8 +88,15 @@ CLAIMS = [
     Claim(
         "and brings nothing where work is common", "rarity", ("30 %: RLVR", "30 %: MeRF"), "average:accuracy", "=", 0.05
     ),
-    Claim("higher accuracy, asked with the motivation", "merf-kk", (NONE, HALF), "told:accuracy", ">"),
-    Claim("always telling is best where one tells in use, too", "merf-kk", (NONE, ALWAYS), "told:accuracy", ">"),
+    Claim("higher accuracy, asked with the motivation", "merf-kk", (NONE, HALF), "told:accuracy", ">", afterwards=True),
+    Claim(
+        "always telling is best where one tells in use, too",
+        "merf-kk",
+        (NONE, ALWAYS),
+        "told:accuracy",
+        ">",
+        afterwards=True,
+    ),
 ]
 
 

@@ -39,6 +39,7 @@ class Claim:
     control   an arm that should *not* show the effect, where the source gives one
     by_work   whether it comes about by working through problems, so that there is no verdict where work doesn't pay
               for the base
+    afterwards whether it was written down after its runs had been looked at: then a verdict is a description
     """
 
     says: str
@@ -49,6 +50,7 @@ class Claim:
     margin: float = 0.0
     control: str = ""
     by_work: bool = True
+    afterwards: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from merf.report.page import add_curves, embedded, empty_figure, rendered, smoothed
-from merf.report.published import FIXED, markdown_table
+from merf.report.published import FIXED, markdown_table, provenance
 from merf.report.runs import ArmRecord
 from merf.train.records import write_text
 
@@ -34,11 +34,27 @@ narrow. About one claim in forty that is not true comes out as reproduced by cha
 worlds: a verdict is about the mechanism, not about the size of the effect elsewhere."""
 
 
-def write_findings(folder: Path, findings: Sequence[Mapping[str, Any]], command: str, setting: str) -> None:
-    """claims.md, claims.svg and claims.json in `folder`; a finding is what `merf.lab.claims.as_numbers` makes."""
+def write_findings(
+    folder: Path,
+    findings: Sequence[Mapping[str, Any]],
+    worlds: Mapping[str, Sequence[ArmRecord]],
+    command: str,
+    setting: str,
+) -> None:
+    """claims.md, claims.svg and claims.json in `folder`; a finding is what `merf.lab.claims.as_numbers` makes, and
+    `worlds` are all arms by world, whose runs' provenance is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     measured = [one for one in findings if one["difference"]]
-    write_text(folder / "claims.json", json.dumps({"command": command, "findings": list(findings)}, indent=1) + "\n")
+    runs = [
+        {"world": world, "arm": arm.name, **provenance(run)}
+        for world, arms in worlds.items()
+        for arm in arms
+        for run in arm.runs
+    ]
+    # A line for every finding and every run, for people who read changes.
+    lists = (("findings", findings), ("runs", runs))
+    parts = [f'"{name}": [\n' + ",\n".join(map(json.dumps, rows)) + "\n]" for name, rows in lists]
+    write_text(folder / "claims.json", f'{{"command": {json.dumps(command)},\n' + ",\n".join(parts) + "}\n")
     lines = ["# Claims", "", "What published methods are said to achieve, measured in [the lab](lab.md).", ""]
     if measured:
         write_text(folder / "claims.svg", forest_plot(measured))
@@ -62,7 +78,8 @@ def write_findings(folder: Path, findings: Sequence[Mapping[str, Any]], command:
                 one["outcome"] + note,
             ]
         )
-    lines += [*markdown_table(header, rows), "", MEANING, "", setting, "", "```bash", command, "```", ""]
+    origin = "The values behind every interval, and where every run comes from, are in [claims.json](claims.json)."
+    lines += [*markdown_table(header, rows), "", MEANING, "", f"{setting} {origin}", "", "```bash", command, "```", ""]
     write_text(folder / "claims.md", "\n".join(lines))
 
 

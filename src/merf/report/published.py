@@ -207,6 +207,20 @@ def environment(run: RunRecord) -> dict[str, Any]:
     return read_toml(run.folder / "environment.toml")
 
 
+def provenance(run: RunRecord) -> dict[str, Any]:
+    """Where a run comes from and what it took, as plain values."""
+    found = environment(run)
+    return {
+        "seed": run.config["seed"],
+        "model": run.config["model"],
+        "commit": found["commit"],
+        "processor": found["processor"],
+        "torch": found["packages"]["torch"],
+        "tokens": run.steps[-1]["num_tokens"] if run.steps else None,
+        "seconds": round(run.seconds, 1),
+    }
+
+
 def describe_run(run: RunRecord) -> dict[str, Any]:
     """A run's options, evaluations, cost and provenance, as plain values."""
     last = run.steps[-1] if run.steps else {}

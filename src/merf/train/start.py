@@ -131,7 +131,9 @@ def describe_environment() -> dict[str, Any]:
     commit = ""
     try:
         here = Path(__file__).parent
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+        # "-dirty" at its end says that the code was not quite that of the commit.
+        ask = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        asked = subprocess.run(ask, cwd=here, capture_output=True, text=True, check=False)
         commit = asked.stdout.strip() if asked.returncode == 0 else ""
     except OSError:
         commit = ""
