@@ -15,7 +15,7 @@ attention implementation, and behaves as SDPA when it is called without a tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -235,6 +235,11 @@ class Inherited(Function):
         return (belongs @ gradient.flatten(1)).view(ctx.prompts, *gradient.shape[1:]), None
 
 
+padded: Callable[[Tensor, Level], Tensor] = Padded.apply
+unpadded: Callable[[Tensor, Level], Tensor] = Unpadded.apply
+inherited: Callable[[Tensor, Tensor], Tensor] = Inherited.apply
+
+
 def tree_attention(
     module: nn.Module,
     query: Tensor,
@@ -275,8 +280,10 @@ def tree_attention(
         """[1, H, S, D] -> the prefix [H, P0, D], then every level's sequences, padded, [n, H, L, D]."""
         sizes = [tree.prefix, *(len(level.flat) for level in levels)]
         prefix, *rest = x[0].transpose(0, 1).split(sizes)
-        padded = (Padded.apply(part, level) for part, level in zip(rest, levels, strict=True))
-        return [prefix.transpose(0, 1), *(part.transpose(1, 2) for part in padded)]
+        return [
+            prefix.transpose(0, 1),
+            *(padded(x, level).transpose(1, 2) for x, level in zip(rest, levels, strict=True)),
+        ]
 
     if captured is not None:
         captured.append((key, value))
@@ -291,12 +298,12 @@ def tree_attention(
     n = len(tree.prompts.index)
     context_k = torch.cat([prefix_k.expand(n, -1, -1, -1), prompt_k], dim=2)
     context_v = torch.cat([prefix_v.expand(n, -1, -1, -1), prompt_v], dim=2)
-    out.append(Unpadded.apply(attend(prompt_q, context_k, context_v, tree.prompts.mask), tree.prompts))
+    out.append(unpadded(attend(prompt_q, context_k, context_v, tree.prompts.mask), tree.prompts))
 
     for leaf, q, k, v in zip(tree.leaves, leaf_q, leaf_k, leaf_v, strict=True):
-        keys = torch.cat([Inherited.apply(context_k, leaf.parent), k], dim=2)
-        values = torch.cat([Inherited.apply(context_v, leaf.parent), v], dim=2)
-        out.append(Unpadded.apply(attend(q, keys, values, leaf.mask), leaf))
+        keys = torch.cat([inherited(context_k, leaf.parent), k], dim=2)
+        values = torch.cat([inherited(context_v, leaf.parent), v], dim=2)
+        out.append(unpadded(attend(q, keys, values, leaf.mask), leaf))
     return torch.cat(out)[None], None
 
 
