@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from merf.cli.claims import made_by
 from merf.cli.methods import main as methods_command
 from merf.evaluate.statistics import Interval
 from merf.lab.claims import (
@@ -172,10 +173,16 @@ def test_before_training_seeds_do_not_count_as_repetitions(runs):
     assert (found.low, found.mean, found.high) == pytest.approx((0.202, 0.3, 0.398))
 
 
-def test_a_claim_written_down_afterwards_says_so(runs):
-    made = runs(base=[0.4, 0.5, 0.6], better=[0.6, 0.7, 0.8])
-    method = Method("m", "", frozenset({"credit"}), lambda recipe: recipe, (replace(claim(), afterwards=True),))
-    assert measure(cases_of([method])[0], made, 0.5).note == "written down after the runs had been looked at"
+def test_a_claim_that_was_written_down_after_a_look_is_judged_by_later_seeds(runs):
+    made = runs(base=[0.1, 0.1, 0.4, 0.5, 0.6], better=[0.9, 0.9, 0.6, 0.7, 0.8])
+    after_a_look = replace(claim(), from_seed=2)
+    case = cases_of([Method("m", "", frozenset({"credit"}), lambda recipe: recipe, (after_a_look,))])[0]
+    found = measure(case, made, 0.5)
+    assert found.seeds == (2, 3, 4)
+    assert found.difference.mean == pytest.approx(0.2)
+    assert found.note == "seeds from 2, which nobody had seen when it was written down"
+    too_few = measure(replace(case, claim=replace(after_a_look, from_seed=3)), made, 0.5)
+    assert too_few.outcome == "not measured"
 
 
 def test_no_verdict_where_the_behaviour_does_not_pay_and_none_from_two_seeds(runs):
@@ -222,6 +229,19 @@ def test_claims_have_a_page_that_opens_from_disk(runs, tmp_path):
     means = {trace["name"]: trace["y"] for trace in figure["data"] if trace.get("showlegend")}
     assert set(means) == {"base", "better"}
     assert means["better"][-1] == pytest.approx(0.7)
+
+
+def test_published_claims_come_with_the_commands_that_make_their_runs():
+    def method(name, claims):
+        return Method(name, "", frozenset({"credit"}), lambda recipe: recipe, (claim(),) * claims)
+
+    cases = cases_of([method("a", 2), method("b", 1), method("c", 1)])
+    seeds = {"a-1": [0, 1, 2], "a-2": [5, 6, 7], "b-1": [0, 1, 2, 3, 4], "c-1": []}
+    assert made_by(cases, {name: {"seeds": one} for name, one in seeds.items()}) == [
+        "merf claims run --seeds 3",
+        "merf claims run a-2 b --seeds 5",
+        "merf claims run a-2 --seeds 8",
+    ]
 
 
 def test_the_published_findings_are_of_the_claims_that_there_are():

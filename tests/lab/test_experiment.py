@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+import tyro
 
+from merf.cli.compare import Command, as_typed
 from merf.evaluate.statistics import bootstrap
 from merf.lab.experiment import SHIPPED, Arm, Experiment, jobs_of, merged, run, seeds_in
 from merf.report.page import write_report
@@ -205,3 +209,8 @@ def test_results_are_published_as_page_picture_and_numbers(experiment, tmp_path)
             assert last["accuracy"] == pytest.approx(one.final("bare", "accuracy"), abs=1e-4)
             assert kept["options"]["seed"] == kept["seed"]
             assert kept["environment"]["packages"]["torch"]
+
+
+def test_the_command_under_published_results_makes_them_again():
+    asked = Command("rarity", 20, 5, 2, ("5 %: RLVR", "5 %: MeRF"), None, Path("docs/results"), "more")
+    assert tyro.cli(Command, args=[*shlex.split(as_typed(asked))[2:], "--jobs", "2"]) == asked

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -143,9 +144,7 @@ def report(command: Report) -> None:
         "A world is a base model, with the runs that `src/merf/lab/claims.toml` describes, or an experiment of that "
         f"name in `src/merf/lab/experiments/`. Runs of {', '.join(map(str, sorted(steps))) or 'no'} steps."
     )
-    most = max((len(one["seeds"]) for one in findings.values()), default=0)
-    setting += f" With `--seeds {most}` runs are made for all of them; the table says how many there were."
-    again = f"{build_first(models)}merf claims run --seeds {most}\nmerf claims report"
+    again = build_first(models) + "\n".join([*made_by(cases, findings), "merf claims report"])
     ordered = [findings[case.name] for case in cases]
     write_findings(command.out, ordered, worlds, again, setting)
     write_page(command.runs / "claims.html", ordered, arms, again, setting)
@@ -154,3 +153,21 @@ def report(command: Report) -> None:
         counts[one["outcome"]] = counts.get(one["outcome"], 0) + 1
     print(f"curves: {command.runs / 'claims.html'}")
     print(f"{command.out / 'claims.md'}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
+
+
+def made_by(cases: Sequence[Case], findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Commands that make the runs behind findings: one for the fewest seeds, then one for all that have more, and so
+    on. A method stands for all its claims."""
+    seeds = {case.name: max(findings[case.name]["seeds"], default=-1) + 1 for case in cases}
+    lines = []
+    for most in sorted(set(seeds.values()) - {0}):
+        words = ["merf", "claims", "run"]
+        if lines:
+            by_method: dict[str, list[str]] = {}
+            for case in cases:
+                by_method.setdefault(case.method.name, []).append(case.name)
+            for method, names in by_method.items():
+                some = [name for name in names if seeds[name] >= most]
+                words += [method] if some == names else some
+        lines.append(shlex.join([*words, "--seeds", str(most)]))
+    return lines

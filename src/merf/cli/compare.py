@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ class Command:
     """Folder for the runs and the report. Default: runs/EXPERIMENT."""
     publish: Path | None = None
     """Also write the results to this folder as files to keep: a page, a picture, and all numbers as JSON."""
+    name: str = ""
+    """What these files are called. Default: EXPERIMENT."""
     list: bool = False
     """List the experiments that come with merf."""
 
@@ -63,13 +66,25 @@ def main(arguments: Sequence[str]) -> None:
         from merf.report.published import Publication
 
         models = [experiment.options(arm, 0).model for arm in experiment.arms]
-        again = build_first(models)
-        again += f"merf compare {command.experiment} --seeds {command.seeds} --publish {command.publish}"
-        cards = cards_of(experiment)
-        Publication(path.stem, experiment.title, experiment.question, again, arms, cards, experiment.headline).write(
+        again = build_first(models) + as_typed(command)
+        cards, name = cards_of(experiment), command.name or path.stem
+        Publication(name, experiment.title, experiment.question, again, arms, cards, experiment.headline).write(
             command.publish
         )
-        print(f"results: {command.publish / path.stem}.md, .svg and .json")
+        print(f"results: {command.publish / name}.md, .svg and .json")
+
+
+def as_typed(command: Command) -> str:
+    """The command line that makes the same results again, wherever its runs were kept."""
+    words = ["merf", "compare", command.experiment, "--seeds", str(command.seeds)]
+    if command.first_seed:
+        words += ["--first-seed", str(command.first_seed)]
+    if command.arms:
+        words += ["--arms", *command.arms]
+    words += ["--publish", str(command.publish)]
+    if command.name:
+        words += ["--name", command.name]
+    return shlex.join(words)
 
 
 def cards_of(experiment: Experiment) -> dict[str, Any]:

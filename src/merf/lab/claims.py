@@ -135,9 +135,11 @@ def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float
     A claim about a single arm compares its metric with zero."""
     claim = case.claim
     nothing = Interval(math.nan, math.nan, math.nan, 0)
-    seeds = sorted(set.intersection(*(set(runs.get(arm, {})) for arm in case.arms)))
+    trained = set.intersection(*(set(runs.get(arm, {})) for arm in case.arms))
+    seeds = sorted(seed for seed in trained if seed >= claim.from_seed)
+    later = f"seeds from {claim.from_seed}, which nobody had seen when it was written down" if claim.from_seed else ""
     if len(seeds) < FEWEST_SEEDS:
-        note = f"{len(seeds)} of at least {FEWEST_SEEDS} seeds"
+        note = f"{len(seeds)} of at least {FEWEST_SEEDS} {later or 'seeds'}"
         return Finding(case, "not measured", nothing, nothing, None, tuple(seeds), note)
     first, last = runs[claim.arms[0]], runs[claim.arms[-1]]
     alone = len(claim.arms) == 1
@@ -161,8 +163,7 @@ def measure(case: Case, runs: dict[str, dict[int, RunRecord]], world_pays: float
         outcome, note = "no verdict", f"the rewarded behaviour pays only {world_pays:+.2f} for this base"
     elif control is not None and outcome == "reproduced" and verdict(control, claim)[0] == "reproduced":
         note = "the control shows it too"
-    if claim.afterwards:
-        note = f"written down after the runs had been looked at{'; ' if note else ''}{note}"
+    note = "; ".join(filter(None, (later, note)))
     values = {arm: [value(runs[arm][s], claim.metric) for s in seeds] for arm in case.arms}
     return Finding(case, outcome, found, equal, control, tuple(seeds), note, values)
 

@@ -88,15 +88,19 @@ CLAIMS = [
     Claim(
         "and brings nothing where work is common", "rarity", ("30 %: RLVR", "30 %: MeRF"), "average:accuracy", "=", 0.05
     ),
-    Claim("higher accuracy, asked with the motivation", "merf-kk", (NONE, HALF), "told:accuracy", ">", afterwards=True),
+    Claim("higher accuracy, asked with the motivation", "merf-kk", (NONE, HALF), "told:accuracy", ">", from_seed=5),
     Claim(
         "always telling is best where one tells in use, too",
         "merf-kk",
         (NONE, ALWAYS),
         "told:accuracy",
         ">",
-        afterwards=True,
+        from_seed=5,
     ),
+    Claim(
+        "the truth is better than its words shuffled", "merf-kk", ("shuffled words", HALF), "accuracy", ">", from_seed=5
+    ),
+    Claim("the truth is better than neutral text", "merf-kk", ("neutral text", HALF), "accuracy", ">", from_seed=5),
 ]
 
 

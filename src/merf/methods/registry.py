@@ -39,7 +39,8 @@ class Claim:
     control   an arm that should *not* show the effect, where the source gives one
     by_work   whether it comes about by working through problems, so that there is no verdict where work doesn't pay
               for the base
-    afterwards whether it was written down after its runs had been looked at: then a verdict is a description
+    from_seed the first seed that counts. A claim that was written down after runs had been looked at is judged by
+              later seeds alone
     """
 
     says: str
@@ -50,7 +51,7 @@ class Claim:
     margin: float = 0.0
     control: str = ""
     by_work: bool = True
-    afterwards: bool = False
+    from_seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ A claim is *reproduced* where the 95 % interval of the difference, paired by see
 zero (for "equal": within the margin), *contradicted* where it lies wholly on the other, else *inconclusive*. Intervals
 are the bootstrap's, widened to Student's where that is wider, since the bootstrap of three to five values is too
 narrow. About one claim in forty that is not true comes out as reproduced by chance. These are small models in small
-worlds: a verdict is about the mechanism, not about the size of the effect elsewhere."""
+worlds: a verdict is about the mechanism, not about the size of the effect elsewhere. A claim that was written down
+after a look at some runs is judged by later seeds alone."""
 
 
 def write_findings(

@@ -158,7 +158,7 @@ class Publication:
                 panels[1][column].set_xlabel("training step")
             for row in panels:
                 row[0].set_ylabel("accuracy")
-            lines = [line for panel in panels[0] for line in panel.get_lines()]
+            lines = [line for panel in panels[0] for line in panel.get_legend_handles_labels()[0]]
             figure.legend(handles=lines, loc="outside lower center", ncols=3, frameon=False)
             figure.savefig(path, metadata={"Date": None})
 
@@ -181,12 +181,14 @@ FIXED: Any = {"svg.hashsalt": "merf", "svg.fonttype": "path", "font.family": "De
 
 
 def plot_accuracy(panel: Axes, arms: Sequence[ArmRecord], mode: str, colour: Mapping[str, str]) -> None:
-    """One line per arm, the mean over seeds, with a band from the lowest to the highest seed."""
+    """One line per arm, the mean over seeds; where there are few arms, every seed as a thin line."""
     for arm in arms:
-        steps, mean, low, high = mean_and_range([run.curve(mode, "accuracy") for run in arm.runs])
-        panel.plot(steps, mean, color=colour[arm.name], label=arm.name, linewidth=1.8)
-        if len(arm.runs) > 1 and len(arms) <= FEW:
-            panel.fill_between(steps, low, high, color=colour[arm.name], alpha=0.14, linewidth=0)
+        curves = [run.curve(mode, "accuracy") for run in arm.runs]
+        if len(curves) > 1 and len(arms) <= FEW:
+            for curve in curves:
+                panel.plot(*zip(*curve, strict=True), color=colour[arm.name], alpha=0.25, linewidth=0.7)
+        steps, mean, _, _ = mean_and_range(curves)
+        panel.plot(steps, mean, color=colour[arm.name], label=arm.name, linewidth=2.0)
     panel.set_ylim(0, 1)
     panel.grid(axis="y", color="#e5e8eb")
     panel.spines[["top", "right"]].set_visible(False)
