@@ -96,18 +96,29 @@ def shares(items: Sequence[T], minutes: float) -> Iterator[tuple[T, float]]:
     end = time.monotonic() + 60 * minutes
     for done, item in enumerate(items):
         now = time.monotonic()
+        what = item[0] if isinstance(item, tuple) else item
+        print(f"{done + 1} of {len(items)}: {what}", file=sys.stderr)
         yield item, now + max(end - now, 0.0) / (len(items) - done)
 
 
 def rounds(most: int, until: float) -> Iterator[int]:
     """0, 1, … below `most`, as long as one more round like the longest so far ends in time. At least one."""
-    longest = 0.0
-    for n in range(most):
-        before = time.monotonic()
-        if n and before + longest > until:
-            return
-        yield n
-        longest = max(longest, time.monotonic() - before)
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress
+
+    began, longest = time.monotonic(), 0.0
+    look = ("round {task.fields[round]}", BarColumn(), "at most {task.fields[left]:.0f} s left")
+    # Drawn between rounds only, so that it takes nothing away from what is measured.
+    with Progress(*look, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
+        shown = bar.add_task("", total=max(until - began, 1e-9), round=1, left=max(until - began, 0.0))
+        for n in range(most):
+            before = time.monotonic()
+            if n and before + longest > until:
+                return
+            bar.update(shown, completed=before - began, round=n + 1, left=max(until - before, 0.0))
+            bar.refresh()
+            yield n
+            longest = max(longest, time.monotonic() - before)
 
 
 def environment_of(threads: int) -> dict[str, str]:

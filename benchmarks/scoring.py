@@ -17,6 +17,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -216,7 +217,11 @@ def main() -> None:
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     before = os.getloadavg()
     kinds = {"whole numbers": whole_number, "formulas": formula}
-    math = {name: compare(kind, asked.rounds, asked.questions, asked.workers) for name, kind in kinds.items()}
+    math = {}
+    for name, kind in kinds.items():
+        print(f"{name}: {asked.rounds} rounds", file=sys.stderr)
+        math[name] = compare(kind, asked.rounds, asked.questions, asked.workers)
+    print("text rules", file=sys.stderr)
     text = text_rules(asked.rounds, asked.texts, asked.workers)
     ratios: dict[str, dict[str, list[float]]] = {}
     rows = []
