@@ -7,7 +7,7 @@ about 1.5; the mark was set with seeds 1000 and 1001, which aren't reported. See
 take turns, each run in a fresh process; the clock starts with the first step. A run that doesn't get there within the
 steps allowed counts as not reached.
 
-    python benchmarks/time_to_reward.py [--minutes 12] [--seeds 5] [--reward 2.2] [--most 40] [--threads 2]
+    python benchmarks/time_to_reward.py [--minutes 20] [--seeds 5] [--reward 2.2] [--most 25] [--threads 2]
 """
 
 from __future__ import annotations
@@ -167,10 +167,10 @@ def run_trl(a: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=12, help="seeds end in time for this")
+    parser.add_argument("--minutes", type=float, default=20, help="seeds end in time for this")
     parser.add_argument("--seeds", type=int, default=5, help="at most so many")
     parser.add_argument("--reward", type=float, default=2.2, help="the mean reward to reach; the range is -3 to 3")
-    parser.add_argument("--most", type=int, default=40, help="steps after which a run is given up")
+    parser.add_argument("--most", type=int, default=25, help="steps after which a run is given up")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tiny", action="store_true", help="one seed, two steps at most: no figures are kept")
     asked = parser.parse_args()
