@@ -97,10 +97,6 @@ CLAIMS = [
         ">",
         from_seed=5,
     ),
-    Claim(
-        "the truth is better than its words shuffled", "merf-kk", ("shuffled words", HALF), "accuracy", ">", from_seed=5
-    ),
-    Claim("the truth is better than neutral text", "merf-kk", ("neutral text", HALF), "accuracy", ">", from_seed=5),
 ]
 
 
