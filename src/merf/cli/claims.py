@@ -159,7 +159,7 @@ def made_by(cases: Sequence[Case], findings: Mapping[str, Mapping[str, Any]]) ->
     """Commands that make the runs behind findings: one for the fewest seeds, then one for all that have more, and so
     on. A method stands for all its claims."""
     seeds = {case.name: max(findings[case.name]["seeds"], default=-1) + 1 for case in cases}
-    lines = []
+    lines: list[str] = []
     for most in sorted(set(seeds.values()) - {0}):
         words = ["merf", "claims", "run"]
         if lines:
