@@ -158,7 +158,8 @@ def report(command: Report) -> None:
 def made_by(cases: Sequence[Case], findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Commands that make the runs behind findings: one for the fewest seeds, then one for all that have more, and so
     on. A method stands for all its claims."""
-    seeds = {case.name: max(findings[case.name]["seeds"], default=-1) + 1 for case in cases}
+    measured = {name: one for name, one in findings.items() if one["outcome"] != "not measured"}
+    seeds = {case.name: max(measured[case.name]["seeds"]) + 1 if case.name in measured else 0 for case in cases}
     lines: list[str] = []
     for most in sorted(set(seeds.values()) - {0}):
         words = ["merf", "claims", "run"]

@@ -173,7 +173,7 @@ class Publication:
                 panel.set_title(f"asked {title} the rules in the prompt", fontsize=9, loc="left")
                 panel.set_xlabel("training step")
             panels[0].set_ylabel("accuracy on held-out puzzles")
-            panels[0].legend(frameon=False, loc="lower right")
+            panels[0].legend(edgecolor="none", framealpha=0.85, loc="lower right")
             figure.savefig(path, metadata={"Date": None})
 
 
