@@ -35,6 +35,6 @@ def main(arguments: list[str]) -> None:
     if command.fresh and all(job.done for job in jobs_of(experiment, [command.seed], command.out)):
         shutil.rmtree(command.out)
     _, report = compare(experiment, [command.seed], command.out, min(os.cpu_count() or 1, len(experiment.arms)))
-    print(f"another seed: merf demo --seed {command.seed + 1}; five seeds of ten arms: docs/results/merf-kk.md")
+    print(f"another seed: merf demo --seed {command.seed + 1}; eighteen seeds of it: docs/results/merf-kk-18.md")
     if command.browser:
         webbrowser.open(report.resolve().as_uri())
