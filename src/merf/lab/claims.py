@@ -211,7 +211,7 @@ def as_numbers(finding: Finding) -> dict[str, Any]:
     def plain(interval: Interval | None) -> list[float] | None:
         if interval is None or not np.isfinite(interval.mean):
             return None
-        return [round(value, 4) for value in (interval.mean, interval.low, interval.high)]
+        return [round(value, 6) for value in (interval.mean, interval.low, interval.high)]
 
     return {
         "claim": finding.case.name,
