@@ -39,7 +39,7 @@ def lab_tokenizer() -> Any:
 
 def make_model(kind: str, vocabulary: int, **changes: Any) -> Any:
     """A random model of one of the supported shapes, two layers deep, in float32."""
-    from merf.policy.tree import ATTENTION
+    from merf.policy.attention import ATTENTION
 
     shape: dict[str, Any] = {
         "vocab_size": vocabulary,

@@ -10,10 +10,11 @@ import torch
 from tests.policy.test_sampler import random_prompts
 
 from merf.core.sampling import Sampling
+from merf.policy.attention import ATTENTION
 from merf.policy.padded import padded_hidden, shares_prefixes
 from merf.policy.policy import Policy
 from merf.policy.sampler import Sampler
-from merf.policy.tree import ATTENTION, output_logits
+from merf.policy.tree import output_logits
 
 
 @pytest.fixture

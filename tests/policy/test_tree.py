@@ -9,9 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merf.policy import attention
 from merf.policy.tree import Tree, hidden_states, output_logits, shared_prefix, similar
 
 KINDS = ("llama", "mistral", "qwen2", "qwen3", "gemma")
+
+
+@pytest.fixture(params=["by parts", "by copies"])
+def way(request, monkeypatch):
+    """Both ways to attend over a tree: a CPU's, and that of devices whose kernels keep their log-sum-exp."""
+    if request.param == "by copies":
+        monkeypatch.setattr(attention, "gives_lse", lambda *_: False)
 
 
 def random_batch(seed: int, prefix: int = 20, prompts: int = 3, most: int = 9) -> tuple[list, list, list]:
@@ -46,7 +54,7 @@ def in_a_tree(model, prompts, responses, parent):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("prefix", [0, 3, 20])
-def test_tree_logprobs_equal_those_of_single_sequences(model_of, kind, prefix):
+def test_tree_logprobs_equal_those_of_single_sequences(model_of, way, kind, prefix):
     model = model_of(kind, 100)
     batch = random_batch(prefix, prefix)
     with torch.no_grad():
@@ -55,7 +63,7 @@ def test_tree_logprobs_equal_those_of_single_sequences(model_of, kind, prefix):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tree_gradients_equal_those_of_single_sequences_for_every_parameter(model_of, kind):
+def test_tree_gradients_equal_those_of_single_sequences_for_every_parameter(model_of, way, kind):
     model = model_of(kind, 100)
     batch = random_batch(7)
     gradients = []
@@ -68,7 +76,7 @@ def test_tree_gradients_equal_those_of_single_sequences_for_every_parameter(mode
         assert (ours - theirs).norm() <= 1e-5 * theirs.norm(), name
 
 
-def test_a_response_does_not_see_its_siblings(model_of):
+def test_a_response_does_not_see_its_siblings(model_of, way):
     model = model_of("llama", 100)
     prompts, responses, parent = random_batch(3)
     with torch.no_grad():
@@ -108,3 +116,25 @@ def test_any_tree_gives_the_plain_models_numbers(model_of, seed, prefix, prompts
     with torch.no_grad():
         for ours, theirs in zip(in_a_tree(model, *batch), one_by_one(model, *batch), strict=True):
             torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), prefix=st.integers(0, 25), prompts=st.integers(1, 5), most=st.integers(1, 12))
+def test_both_ways_of_attending_agree_on_values_and_gradients(seed, prefix, prompts, most):
+    """In double precision, so that nothing but the formula can differ."""
+    tree = Tree.grow(*random_batch(seed, prefix, prompts, most), prefix=prefix)
+    torch.manual_seed(seed)
+    given = [torch.randn(len(tree.tokens), 3, 8, dtype=torch.double, requires_grad=True) for _ in range(3)]
+    upstream = torch.randn(len(tree.tokens), 3, 8, dtype=torch.double)
+    found = []
+    for attend in (attention.by_parts, attention.by_copies):
+        out = attend(*given, tree, 0.3)
+        found.append([out.detach(), *torch.autograd.grad(out, given, upstream)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-9)
+
+
+def test_a_kernel_that_gives_its_log_sum_exp_is_there():
+    """Without it everything is right but slower, so only this test would tell."""
+    x = torch.zeros(1, 1, 4)
+    assert attention.gives_lse(x, x, 0.0)

@@ -15,8 +15,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from merf.lab.corpus import Dials, Document, document
 from merf.lab.tokenizer import train_tokenizer
+from merf.policy.attention import ATTENTION
 from merf.policy.load import Chat
-from merf.policy.tree import ATTENTION, Tree, hidden_states, output_logits
+from merf.policy.tree import Tree, hidden_states, output_logits
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 

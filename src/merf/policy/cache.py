@@ -72,7 +72,8 @@ class PrefixCache:
         self.in_order = n * self.width == rows and bool((self.seat == self.grid).all())
         self.rows = torch.arange(rows, device=order.device)
         blank = torch.zeros(self.prompt_own.shape, device=order.device)
-        self.prompt_bias = blank.masked_fill(~self.prompt_own, float("-inf"))[:, None, None, :]  # [n, 1, 1, P]
+        bias = blank.masked_fill(~self.prompt_own, float("-inf"))
+        self.prompt_bias = bias.repeat_interleave(self.layers[0].prefix_k.shape[0], 0)[:, None]  # [n * K, 1, P]
         self.own_bias: Tensor | None = None
 
     def advance(self) -> Tensor:
@@ -89,37 +90,34 @@ class PrefixCache:
             ]
         return self.prompt_length[self.parent] + self.written
 
-    def attend(self, index: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """Store one token's key and value [B, K, D] for layer `index` and attend with `query` [B, H, D]."""
+    def attend(self, index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Store one token's key and value [B, K, D] for layer `index` and attend with `query` [B, H, D], which has
+        attention's scale in it already."""
         layer = self.layers[index]
         rows, heads, size = key.shape
         group = query.shape[1] // heads
-        own_k, own_v = self._store(layer, key, value)
-        n, width, before = len(self.prompt_own), self.width, layer.prefix_k.shape[1]
+        n, width, before, length = len(self.prompt_own), self.width, layer.prefix_k.shape[1], layer.prompt_k.shape[2]
+        own_k, own_v = (x.flatten(0, 1) for x in self._store(layer, key, value))  # [B * K, T, D]
+        grid, alone = (n, heads, width, group, -1), (rows, heads, group, -1)
 
-        q = (query * scaling).view(rows, heads, group, size)
-        seated = q if self.in_order else q.index_select(0, self.grid)
-        seated = seated.view(n, width, heads, group, size).transpose(1, 2).reshape(n, heads, width * group, size)
-        at_prompt = seated @ layer.prompt_k.transpose(-1, -2) + self.prompt_bias  # [n, K, width * g, P]
-        scores = [self._unseat(at_prompt, n, width, heads, group)]
+        q = query.view(alone)
+        seated = self._seated(q).reshape(n * heads, width * group, size)
+        scores = [torch.baddbmm(self.prompt_bias, seated, layer.prompt_k.flatten(0, 1).transpose(1, 2)).view(grid)]
         if before:
-            flat = q.transpose(0, 1).reshape(heads, rows * group, size)
-            at_prefix = (flat @ layer.prefix_k.transpose(-1, -2)).view(heads, rows, group, before).transpose(0, 1)
-            scores.append(at_prefix)
-        at_own = q @ own_k.transpose(-1, -2)  # [B, K, g, T]
-        scores.append(at_own if self.own_bias is None else at_own + self.own_bias)
-        weights = torch.cat(scores, dim=-1).float().softmax(-1).to(value.dtype)
+            flat = seated.view(n, heads, -1, size).transpose(0, 1).reshape(heads, -1, size)
+            at_prefix = torch.bmm(flat, layer.prefix_k.transpose(1, 2)).view(heads, n, -1, before).transpose(0, 1)
+            scores.append(at_prefix.view(grid))
+        at_own = torch.bmm(q.reshape(-1, group, size), own_k.transpose(1, 2)).view(alone)
+        scores.append(self._seated(at_own if self.own_bias is None else at_own + self.own_bias))
+        weights = torch.cat(scores, dim=-1).softmax(-1, torch.float32).to(value.dtype)
 
-        length = layer.prompt_k.shape[2]
-        on_prompt = weights[..., :length]
-        seated = on_prompt if self.in_order else on_prompt.index_select(0, self.grid)
-        seated = seated.reshape(n, width, heads, group, length).transpose(1, 2).reshape(n, heads, width * group, length)
-        out = self._unseat(seated @ layer.prompt_v, n, width, heads, group)
+        on_prompt, on_own = weights[..., :length], self._unseated(weights[..., length + before :])
+        out = torch.bmm(on_prompt.flatten(2, 3).flatten(0, 1), layer.prompt_v.flatten(0, 1)).view(grid)
         if before:
-            on_prefix = weights[..., length : length + before].transpose(0, 1).reshape(heads, rows * group, before)
-            out = out + (on_prefix @ layer.prefix_v).view(heads, rows, group, size).transpose(0, 1)
-        out = out + weights[..., length + before :] @ own_v
-        return out.reshape(rows, heads * group, size)
+            flat = weights[..., length : length + before].transpose(0, 1).reshape(heads, -1, before)
+            out = out + torch.bmm(flat, layer.prefix_v).view(heads, n, width, group, size).transpose(0, 1)
+        mine = torch.bmm(on_own.reshape(rows * heads, group, -1), own_v).view(alone)
+        return (mine + self._unseated(out)).view(rows, -1, size)
 
     def _store(self, layer: Layer, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Write every row's token down; returns all that the rows have written so far [B, K, T, D]."""
@@ -127,13 +125,18 @@ class PrefixCache:
             layer.own_k[self.rows, :, self.written] = key
             layer.own_v[self.rows, :, self.written] = value
         else:
-            layer.own_k[:, :, self.filled - 1] = key
-            layer.own_v[:, :, self.filled - 1] = value
+            layer.own_k.select(2, self.filled - 1).copy_(key)
+            layer.own_v.select(2, self.filled - 1).copy_(value)
         return layer.own_k[:, :, : self.filled], layer.own_v[:, :, : self.filled]
 
-    def _unseat(self, x: Tensor, n: int, width: int, heads: int, group: int) -> Tensor:
-        """[n, K, width * g, X] in seats -> [B, K, g, X] in rows."""
-        x = x.view(n, heads, width, group, -1).transpose(1, 2).reshape(n * width, heads, group, -1)
+    def _seated(self, x: Tensor) -> Tensor:
+        """[B, K, g, X] in rows -> [n, K, width, g, X] in seats. On empty ones sits whoever, and is not read."""
+        x = x if self.in_order else x.index_select(0, self.grid)
+        return x.view(-1, self.width, *x.shape[1:]).transpose(1, 2)
+
+    def _unseated(self, x: Tensor) -> Tensor:
+        """The way back."""
+        x = x.transpose(1, 2).flatten(0, 1)
         return x if self.in_order else x.index_select(0, self.seat)
 
     def wrote(self) -> None:

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from merf.core.problem import Message, Messages
-from merf.policy.tree import ATTENTION
+from merf.policy.attention import ATTENTION
 
 
 class ModelError(ValueError):

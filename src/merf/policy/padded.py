@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from merf.policy.tree import ATTENTION, States, Tree, hidden_states, output_logits, run_backbone
+from merf.policy.attention import ATTENTION
+from merf.policy.tree import States, Tree, hidden_states, output_logits, run_backbone
 
 TOLERANCE = 2e-3
 """Log-probs (float32) may differ by this much between the two ways before prefix sharing is given up."""

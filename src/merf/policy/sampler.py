@@ -38,7 +38,7 @@ def truncate(logprobs: Tensor, how: Sampling) -> Tensor:
 
 def draw(logprobs: Tensor, uniform: Tensor) -> Tensor:
     """The token at quantile `uniform` [B] of each distribution [B, V], by inverting the running sum."""
-    running = logprobs.double().exp().cumsum(-1)
+    running = logprobs.exp().cumsum(-1, dtype=torch.float64)
     picked = torch.searchsorted(running, (uniform * running[:, -1])[:, None], right=True).squeeze(1)
     return picked.clamp_(max=logprobs.shape[-1] - 1)
 
@@ -104,7 +104,7 @@ class Sampler:
     dtype: torch.dtype = torch.float32
     static: bool = False
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(
         self, prompts: Sequence[list[int]], seeds: Sequence[int], progress: Callable[[int], None] = lambda tokens: None
     ) -> list[Sample]:
@@ -192,7 +192,7 @@ class Sampler:
         live.tokens.scatter_(1, place, chosen[:, None])
         live.logprobs.scatter_(1, place, logprobs.gather(1, chosen[:, None]))
         live.length += ~live.done
-        stopped = torch.isin(chosen, self.stops)
+        stopped = (chosen[:, None] == self.stops).any(1)
         if how.stop:
             stopped |= self._said_stop(live)
         live.finished |= stopped & ~live.done
@@ -215,7 +215,8 @@ class Sampler:
         for i in live.done.nonzero().squeeze(1).tolist():
             n = int(live.length[i])
             rows_of = {name: value[i, :n] for name, value in live.extras.items()}
-            extras = {name: row.tolist() if row.dim() == 1 else row.clone() for name, row in rows_of.items()}
+            with torch.inference_mode(False):  # copies that one can learn from
+                extras = {name: row.tolist() if row.dim() == 1 else row.clone() for name, row in rows_of.items()}
             out[live.number[i]] = Sample(
                 live.tokens[i, :n].tolist(), live.logprobs[i, :n].tolist(), bool(live.finished[i]), extras
             )

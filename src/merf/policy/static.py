@@ -111,7 +111,7 @@ class StaticDecoder(LlamaDecoder):
 
     def cache_of(self, captured: Sequence[tuple[Tensor, Tensor]], tree: Tree, parent: Tensor) -> StaticCache:
         longest = tree.prefix + tree.prompts.index.shape[1]
-        return StaticCache(captured, tree, parent, room=len(self.cos) - longest)
+        return StaticCache(captured, tree, parent, room=self.turn.shape[1] - longest)
 
     def step(self, tokens: Tensor, cache: Any) -> States:
         key = cache.begin(tokens)

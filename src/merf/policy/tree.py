@@ -9,28 +9,18 @@ motivation), one branch per distinct prompt, one leaf per response.
 
 All of them are laid end to end in a single row [1, S], so embeddings, projections and MLPs run once per
 token of the tree with no padding at all. Only attention looks at the shape of the tree: a leaf attends to
-prefix, own prompt and itself. The model's own forward is used; `tree_attention` is registered as an
-attention implementation, and behaves as SDPA when it is called without a tree.
+prefix, own prompt and itself. The model's own forward is used, with the attention of `attention.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.autograd import Function
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-
-if TYPE_CHECKING:
-    from merf.policy.cache import PrefixCache
-
-ATTENTION = "merf_tree"
+from torch import Tensor
 
 SHORTEST_SHARED_PREFIX = 8
 """Prefixes shorter than this many tokens are not worth a level of their own."""
@@ -49,45 +39,75 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Sequences of similar length and where they lie in the row.
+class Pieces:
+    """Pieces of the row, to be padded to a rectangle.
 
-    start         the row position of the first; the others follow, end to end
-    index [n, L]  row positions, padded with the sequence's own first position
+    at            the row positions of their m tokens, one piece after the other: a slice, or [m]
+    index [n, L]  row positions, padded with the piece's own first
     own   [n, L]  False on padding
-    flat  [m]     the real entries among n * L, in row order
-    mask  [n, 1, L, K]  which keys each query sees: what came before, then causally its own sequence
-    parent [n]    for responses, which prompt each belongs to
+    flat  [m]     the real entries among n * L
     """
 
-    start: int
+    at: slice | Tensor
     index: Tensor
     own: Tensor
     flat: Tensor
-    mask: Tensor
-    parent: Tensor
 
     @classmethod
-    def of(
-        cls, lengths: Sequence[int], start: int, before: Tensor, parent: Sequence[int], device: torch.device
-    ) -> Level:
-        """Lay sequences of these lengths end to end from row position `start`.
+    def of(cls, lengths: Sequence[int], start: int, device: torch.device) -> Pieces:
+        """Pieces of these lengths, end to end from row position `start`."""
+        stop = start + sum(lengths)
+        return cls._cut(lengths, slice(start, stop), torch.arange(start, stop, device=device))
 
-        `before [p, K]` says which earlier keys exist for each parent.
-        """
-        sizes = torch.tensor(lengths, device=device)
-        firsts = start + sizes.cumsum(0) - sizes
-        steps = torch.arange(max(lengths), device=device)
+    @classmethod
+    def at_rows(cls, lengths: Sequence[int], rows: Tensor) -> Pieces:
+        """Pieces of these lengths that lie at the row positions `rows` [m]."""
+        return cls._cut(lengths, rows, rows)
+
+    @classmethod
+    def _cut(cls, lengths: Sequence[int], at: slice | Tensor, rows: Tensor) -> Pieces:
+        sizes = torch.tensor(lengths, device=rows.device)
+        firsts = sizes.cumsum(0) - sizes
+        steps = torch.arange(max(lengths), device=rows.device)
         own = steps < sizes[:, None]
-        index = torch.where(own, firsts[:, None] + steps, firsts[:, None])
-        parents = torch.tensor(parent, dtype=torch.long, device=device)
-        causal = torch.ones(len(steps), len(steps), dtype=torch.bool, device=device).tril()
-        # Padding is stored at the sequence's first position, which causality already hides from no query
-        # that counts; queries on padding see themselves alone and are thrown away.
-        seen = causal & own[:, None, :] | torch.eye(len(steps), dtype=torch.bool, device=device)
-        earlier = before[parents][:, None, :].expand(-1, len(steps), -1)
-        mask = torch.cat([earlier, seen], dim=-1)[:, None]
-        return cls(start, index, own, own.flatten().nonzero().squeeze(1), mask, parents)
+        index = rows[torch.where(own, firsts[:, None] + steps, firsts[:, None])]
+        return cls(at, index, own, own.flatten().nonzero().squeeze(1))
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether there is no padding."""
+        return len(self.flat) == self.own.numel()
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether the pieces are of equal length and one part of the row, so that nothing has to be copied."""
+        return isinstance(self.at, slice) and self.full
+
+    def pad(self, x: Tensor) -> Tensor:
+        """[S, ...] -> [n, L, ...]"""
+        tokens = x[self.at] if self.even else x.index_select(0, self.index.flatten())
+        return tokens.view(*self.own.shape, *x.shape[1:])
+
+    def unpad(self, x: Tensor) -> Tensor:
+        """[n, L, ...] -> [m, ...]"""
+        return x.flatten(0, 1) if self.even else x.flatten(0, 1).index_select(0, self.flat)
+
+
+class Leaves(NamedTuple):
+    """Responses of similar length, and which prompt each belongs to [n]."""
+
+    pieces: Pieces
+    parent: Tensor
+
+
+class Look(NamedTuple):
+    """A part of the tree's attention: each of the n pieces of `queries` looks at its own of the n pieces of `keys`, in
+    front of which every one has the first `shared` tokens of the row. Causally, if pieces look at themselves."""
+
+    queries: Pieces
+    keys: Pieces
+    shared: int = 0
+    causal: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ class Tree:
     positions [S]     each token's position in its own sequence
     prefix            length of the shared prefix
     prompts           the prompts' own tokens
-    leaves            the responses, cut into levels of similar length
+    leaves            the responses, those of similar length together
     index     [N, T]  row position of every response token, in the caller's order
     own       [N, T]  False on padding
     predictor [N, T]  the row position whose hidden state predicts each response token
@@ -107,8 +127,8 @@ class Tree:
     tokens: Tensor
     positions: Tensor
     prefix: int
-    prompts: Level
-    leaves: tuple[Level, ...]
+    prompts: Pieces
+    leaves: tuple[Leaves, ...]
     index: Tensor
     own: Tensor
     predictor: Tensor
@@ -142,13 +162,12 @@ class Tree:
             first = prefix + len(tails[parent[i]])
             positions += range(first, first + len(responses[i]))
 
-        seen = torch.ones(len(prompts), prefix, dtype=torch.bool, device=device)
-        prompt_level = Level.of([len(t) for t in tails], prefix, seen, range(len(prompts)), device)
-        seen = torch.cat([seen, prompt_level.own], dim=1)
+        own_prompts = Pieces.of([len(tail) for tail in tails], prefix, device)
         leaves = []
         for bucket in similar(order, [len(r) for r in responses]):
             lengths = [len(responses[i]) for i in bucket]
-            leaves.append(Level.of(lengths, start, seen, [parent[i] for i in bucket], device))
+            parents = torch.tensor([parent[i] for i in bucket], device=device)
+            leaves.append(Leaves(Pieces.of(lengths, start, device), parents))
             start += sum(lengths)
 
         sizes = torch.tensor([len(r) for r in responses], dtype=torch.long, device=device)
@@ -157,7 +176,7 @@ class Tree:
         firsts = torch.tensor(starts, dtype=torch.long, device=device)[:, None]
         index = torch.where(own, firsts + steps, firsts)
         # The first token of a response is predicted at its prompt's last position, the others one to the left.
-        last = prompt_level.index[:, 0] + prompt_level.own.sum(1) - 1
+        last = own_prompts.index[:, 0] + own_prompts.own.sum(1) - 1
         predictor = torch.where(
             steps == 0, last[torch.tensor(parent, dtype=torch.long, device=device)][:, None], index - 1
         )
@@ -165,12 +184,37 @@ class Tree:
             torch.tensor(row, device=device),
             torch.tensor(positions, device=device),
             prefix,
-            prompt_level,
+            own_prompts,
             tuple(leaves),
             index,
             own,
             predictor,
         )
+
+    @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """The parts that its attention is made of. First every token's look at its own piece, then what came before."""
+        device = self.tokens.device
+        asked = [int(n) for n in self.prompts.own.sum(1)]
+        said = [0] * len(asked)  # tokens that were said to each prompt
+        where: list[list[Tensor]] = [[] for _ in asked]  # and their row positions
+        for pieces, parent in self.leaves:
+            for rows, own, prompt in zip(pieces.index, pieces.own, parent.tolist(), strict=True):
+                where[prompt].append(rows[own])
+                said[prompt] += len(where[prompt][-1])
+
+        looks = [Look(own, own, causal=True) for own in (self.prompts, *(pieces for pieces, _ in self.leaves))]
+        if self.prefix:
+            first = Pieces.of([self.prefix], 0, device)
+            after = Pieces.of([sum(asked)], self.prefix, device)
+            looks = [Look(first, first, causal=True), *looks, Look(after, first)]
+        answered = sorted((i for i, tokens in enumerate(said) if tokens), key=said.__getitem__)
+        for bucket in similar(answered, said):
+            answers = torch.cat([rows for i in bucket for rows in where[i]])
+            prompts = torch.cat([self.prompts.index[i, : asked[i]] for i in bucket])
+            queries = Pieces.at_rows([said[i] for i in bucket], answers)
+            looks.append(Look(queries, Pieces.at_rows([asked[i] for i in bucket], prompts), self.prefix))
+        return tuple(looks)
 
 
 def similar(order: Sequence[int], lengths: Sequence[int], slack: float = 1.3) -> Iterator[list[int]]:
@@ -183,132 +227,6 @@ def similar(order: Sequence[int], lengths: Sequence[int], slack: float = 1.3) ->
         run.append(i)
     if run:
         yield run
-
-
-class Padded(Function):
-    """A level's tokens [m, H, D] end to end -> [n, L, H, D], padding holding its sequence's first token.
-
-    Nothing that counts reads padding, so the gradient there is zero and the way back is to leave it out. (Plain
-    indexing adds gradients up row by row, which took a tenth of an update.)
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, level: Level) -> Tensor:
-        ctx.level = level
-        n, length = level.index.shape
-        return x.index_select(0, level.index.flatten() - level.start).view(n, length, *x.shape[1:])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0].flatten(0, 1).index_select(0, ctx.level.flat), None
-
-
-class Unpadded(Function):
-    """The way back, [n, L, H, D] -> [m, H, D]."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, level: Level) -> Tensor:
-        ctx.level = level
-        return x.flatten(0, 1).index_select(0, level.flat)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = gradients
-        n, length = ctx.level.index.shape
-        padded = gradient.new_zeros(n * length, *gradient.shape[1:]).index_copy_(0, ctx.level.flat, gradient)
-        return padded.view(n, length, *gradient.shape[1:]), None
-
-
-class Inherited(Function):
-    """Of every leaf what its prompt has: [n, ...] -> [leaves, ...]. Gradients of leaves are added up by a matrix
-    product, in the same order every time."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, parent: Tensor) -> Tensor:
-        ctx.parent, ctx.prompts = parent, len(x)
-        return x.index_select(0, parent)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = gradients
-        belongs = (torch.arange(ctx.prompts, device=gradient.device)[:, None] == ctx.parent).to(gradient.dtype)
-        return (belongs @ gradient.flatten(1)).view(ctx.prompts, *gradient.shape[1:]), None
-
-
-padded: Callable[[Tensor, Level], Tensor] = Padded.apply
-unpadded: Callable[[Tensor, Level], Tensor] = Unpadded.apply
-inherited: Callable[[Tensor, Tensor], Tensor] = Inherited.apply
-
-
-def tree_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    tree: Tree | None = None,
-    captured: list[tuple[Tensor, Tensor]] | None = None,
-    prefix_cache: PrefixCache | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attention over a token tree; query [1, H, S, D], key and value [1, K, S, D], result [1, S, H, D].
-
-    `captured` collects each layer's keys and values. With a `prefix_cache` instead of a tree this is one
-    decoding step; query [B, H, 1, D], result [B, 1, H, D]. With neither it is SDPA.
-    """
-    if prefix_cache is not None:
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        layer = int(module.layer_idx)  # type: ignore[arg-type]
-        return prefix_cache.attend(layer, query[:, :, 0], key[:, :, 0], value[:, :, 0], scale)[:, None], None
-    if tree is None:
-        attended: tuple[Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout, scaling, **kwargs
-        )
-        return attended
-
-    grouped = query.shape[1] != key.shape[1]
-
-    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
-        out = scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scaling, enable_gqa=grouped
-        )
-        return out.transpose(1, 2)  # [n, L, H, D]
-
-    def cut(x: Tensor) -> list[Tensor]:
-        """[1, H, S, D] -> the prefix [H, P0, D], then every level's sequences, padded, [n, H, L, D]."""
-        sizes = [tree.prefix, *(len(level.flat) for level in levels)]
-        prefix, *rest = x[0].transpose(0, 1).split(sizes)
-        return [
-            prefix.transpose(0, 1),
-            *(padded(x, level).transpose(1, 2) for x, level in zip(rest, levels, strict=True)),
-        ]
-
-    if captured is not None:
-        captured.append((key, value))
-    levels = (tree.prompts, *tree.leaves)
-    (prefix_q, prompt_q, *leaf_q), (prefix_k, prompt_k, *leaf_k), (prefix_v, prompt_v, *leaf_v) = map(
-        cut, (query, key, value)
-    )
-    out = []
-    if tree.prefix:
-        out.append(attend(prefix_q[None], prefix_k[None], prefix_v[None], None, causal=True)[0])
-
-    n = len(tree.prompts.index)
-    context_k = torch.cat([prefix_k.expand(n, -1, -1, -1), prompt_k], dim=2)
-    context_v = torch.cat([prefix_v.expand(n, -1, -1, -1), prompt_v], dim=2)
-    out.append(unpadded(attend(prompt_q, context_k, context_v, tree.prompts.mask), tree.prompts))
-
-    for leaf, q, k, v in zip(tree.leaves, leaf_q, leaf_k, leaf_v, strict=True):
-        keys = torch.cat([inherited(context_k, leaf.parent), k], dim=2)
-        values = torch.cat([inherited(context_v, leaf.parent), v], dim=2)
-        out.append(unpadded(attend(q, keys, values, leaf.mask), leaf))
-    return torch.cat(out)[None], None
-
-
-AttentionInterface.register(ATTENTION, tree_attention)
-AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
 class States(NamedTuple):
