@@ -53,6 +53,10 @@ def test_sampled_states_are_the_models_own(model_of, kind, way, monkeypatch):
     samples = Sampler(model, how, frozenset({2, 30, 31, 32, 33}), str, shares=way != "padded")(prompts, range(8))
     assert len({len(sample.tokens) for sample in samples}) > 1
     assert_all_equal(model, prompts, [s.tokens for s in samples], [s.extras for s in samples])
+    state = samples[0].extras["hidden:1"]
+    head = torch.nn.Linear(state.shape[1], 1)
+    head(state).sum().backward()  # what was sampled can be learned from
+    assert head.weight.grad is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -64,7 +64,7 @@ class Policy:
         model: Any,
         tokenizer: Any,
         device: str = "cpu",
-        tokens_per_batch: int = 16_384,
+        tokens_per_batch: int = 8_192,
         precision: torch.dtype = torch.float32,
     ) -> None:
         """Weights and optimiser state stay in float32; `precision` is that of the passes through the model."""

@@ -119,7 +119,7 @@ class TrainOptions:
     """CPU threads of this process."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the passes through the model; weights and optimiser stay in float32. auto: bfloat16 on a GPU."""
-    tokens_per_batch: int = 16_384
+    tokens_per_batch: int = 8_192
     """Tokens that go through the model at a time in an update. Changes speed and memory, never the result."""
     shard: bool = False
     """Under torchrun: spread weights, gradients and optimiser state over the processes (FSDP2). Each still holds a
