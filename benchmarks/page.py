@@ -211,6 +211,18 @@ def motivation(record: Record) -> list[str]:
     ]
 
 
+def since(record: Record) -> list[str]:
+    rows = [
+        [work, spread(r["seconds"]["then"]), spread(r["seconds"]["now"]), f"{spread(r['ratios'])}×"]
+        for work, r in record["work"].items()
+    ]
+    return [
+        *table(["", "seconds then", "seconds now", "then, in now"], rows),
+        "",
+        f"Then is commit `{record['asked']['commit']}`.",
+    ]
+
+
 def peak(record: Record) -> list[str]:
     parts = [*next(iter(record["widths"].values()))["parts"]]
     rows = [
@@ -278,6 +290,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Record], list[str]]], ...] = (
     ("A training step against TRL", "engine_vs_trl", "engine_vs_trl.py", engine),
     ("Time to a reward", "time_to_reward", "time_to_reward.py", to_reward),
     ("What the motivation costs", "motivation_cost", "motivation_cost.py", motivation),
+    ("The demo's work, since its first version", "since", "since.py", since),
     ("Share of the matmul peak", "peak_share", "peak_share.py", peak),
     ("Growth", "scaling", "scaling.py", scaling),
     ("Scoring", "scoring", "scoring.py", scored),
